@@ -1,0 +1,66 @@
+"""Find the working parts of a Transformer, keep only those, and see why it decides.
+
+Nothing heavy is imported before it is used: `import sparsepath` is fast and needs no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sparsepath.version import __version__
+
+if TYPE_CHECKING:
+    from sparsepath.config import PocOptions as PocOptions
+    from sparsepath.data.tables import read_table as read_table
+    from sparsepath.errors import ConfigError as ConfigError
+    from sparsepath.errors import DataError as DataError
+    from sparsepath.errors import MissingExtraError as MissingExtraError
+    from sparsepath.errors import ModelError as ModelError
+    from sparsepath.errors import RunError as RunError
+    from sparsepath.errors import ShapeError as ShapeError
+    from sparsepath.errors import SparsepathError as SparsepathError
+    from sparsepath.evaluate.doctor import doctor as doctor
+    from sparsepath.pathways.explain_model import explain as explain
+    from sparsepath.poc.run import run_poc as run_poc
+    from sparsepath.report.write import write_report as write_report
+    from sparsepath.runtime.engine import load_engine as load
+    from sparsepath.runtime.export import export_model as export
+    from sparsepath.runtime.predict import predict_file as predict
+
+_HOMES = {
+    "PocOptions": "sparsepath.config.PocOptions",
+    "SparsepathError": "sparsepath.errors.SparsepathError",
+    "DataError": "sparsepath.errors.DataError",
+    "ModelError": "sparsepath.errors.ModelError",
+    "ConfigError": "sparsepath.errors.ConfigError",
+    "ShapeError": "sparsepath.errors.ShapeError",
+    "RunError": "sparsepath.errors.RunError",
+    "MissingExtraError": "sparsepath.errors.MissingExtraError",
+    "read_table": "sparsepath.data.tables.read_table",
+    "run_poc": "sparsepath.poc.run.run_poc",
+    "load": "sparsepath.runtime.engine.load_engine",
+    "predict": "sparsepath.runtime.predict.predict_file",
+    "explain": "sparsepath.pathways.explain_model.explain",
+    "export": "sparsepath.runtime.export.export_model",
+    "write_report": "sparsepath.report.write.write_report",
+    "doctor": "sparsepath.evaluate.doctor.doctor",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def public_names() -> dict[str, str]:
+    """Give every public name of the package and where it is defined, as a dotted path."""
+    return dict(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sparsepath' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """List the public names, so that completion finds them."""
+    return sorted(__all__)

@@ -1,0 +1,119 @@
+"""Options of the main job, their defaults and limits: the one home of each.
+
+The command line shows these defaults and forwards the values; nothing else repeats them.
+Everything is checked here, before any file is opened or model loaded.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sparsepath.errors import ConfigError
+
+Language = Literal["en", "ja"]
+"""Languages of the report."""
+
+LANGUAGES: tuple[Language, ...] = ("en", "ja")
+"""Every `Language`, the default first."""
+
+SMALLEST_MINUTES = 0.5
+"""Below this not even one sub-model can be trained, extracted and measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PocOptions:
+    """What `sparsepath poc` was asked to do; the run folder keeps a copy."""
+
+    data: Path | None
+    """Table or folder of labelled texts. None means the built-in demo data."""
+
+    out: Path
+    """Run folder. The same options with the same folder go on where they stopped."""
+
+    test: Path | None = None
+    """A second table that is the test set. None means a share of `data`."""
+
+    text_column: str | None = None
+    """Name of the column with the text. None means: find it."""
+
+    label_column: str | None = None
+    """Name of the column with the label. None means: find it."""
+
+    model: str | None = None
+    """Hugging Face id or folder of the encoder. None means the default small one."""
+
+    minutes: float = 15.0
+    """Wall time for everything, in minutes."""
+
+    lang: Language = "en"
+    """Language of the report."""
+
+    seed: int = 0
+    """Seed of the split, of training and of every random control."""
+
+    threads: int = 1
+    """Threads of every measured engine. Training always uses all cores."""
+
+    target_latency_ms: float | None = None
+    """Recommend only candidates at most this slow per text (median), in milliseconds."""
+
+    target_size_mb: float | None = None
+    """Recommend only candidates whose files take at most this much, in 10^6 bytes."""
+
+    min_accuracy: float | None = None
+    """Recommend only candidates at least this accurate, a share between 0 and 1."""
+
+    allow_custom_code: bool = False
+    """Run Python code that comes inside the base model's folder."""
+
+    def __post_init__(self) -> None:
+        """Reject impossible values before any work is done."""
+        if not (math.isfinite(self.minutes) and self.minutes >= SMALLEST_MINUTES):
+            raise ConfigError(
+                f"--minutes {self.minutes:g} is too short to train and measure anything",
+                hint=f"give at least --minutes {SMALLEST_MINUTES:g}; 15 is the usual choice",
+            )
+        if self.lang not in LANGUAGES:
+            raise ConfigError(
+                f"no report language {self.lang!r}", hint=f"use one of {', '.join(LANGUAGES)}"
+            )
+        if self.threads < 1:
+            raise ConfigError(f"--threads {self.threads} is not a count", hint="use --threads 1")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(
+                f"--seed {self.seed} is out of range", hint="use a whole number from 0 to 2^32 - 1"
+            )
+        self._check_targets()
+
+    def _check_targets(self) -> None:
+        """Reject constraints that no candidate can meet by their meaning alone."""
+        for option, value, unit in (
+            ("--target-latency-ms", self.target_latency_ms, "milliseconds"),
+            ("--target-size-mb", self.target_size_mb, "megabytes"),
+        ):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ConfigError(
+                    f"{option} {value:g} is not a positive number",
+                    hint=f"give a number of {unit} above 0, or leave the option out",
+                )
+        if self.min_accuracy is not None and not 0 < self.min_accuracy <= 1:
+            raise ConfigError(
+                f"--min-accuracy {self.min_accuracy:g} is not a share between 0 and 1",
+                hint="0.93 means 93 % of the test rows right",
+            )
+
+
+def default_run_folder(data: Path | None) -> Path:
+    """Name the run folder after the data, so that the same command finds it again.
+
+    Args:
+        data: Path of the table, or None for the demo data.
+
+    Returns:
+        `runs/<name of the data without its endings>`, relative to the current folder.
+    """
+    if data is None:
+        return Path("runs") / "demo"
+    stem = data.resolve().name.split(".")[0]
+    return Path("runs") / (stem or "data")

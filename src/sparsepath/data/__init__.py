@@ -1,0 +1,1 @@
+"""Tables and texts: reading, splitting, the built-in demo. No torch."""

@@ -1,0 +1,1 @@
+"""Scoring units, searching sub-models, repairing them, explaining single decisions."""

@@ -1,0 +1,222 @@
+"""Sixth stage: sub-models learn from the full model, and so do the controls, for as many steps."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sparsepath.models.classifier import PathwayClassifier
+from sparsepath.models.surgery import extract
+from sparsepath.models.units import UnitMask
+from sparsepath.pathways.controls import layer_drop_masks, random_masks
+from sparsepath.pathways.repair import record_parent, repair
+from sparsepath.poc.saving import save_candidate
+from sparsepath.poc.score import load_means
+from sparsepath.poc.state import Draft
+from sparsepath.poc.submodels import latency_model, load_mask, repair_batches
+from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
+from sparsepath.runtime.latency_model import LatencyModel
+from sparsepath.train.checkpoint import FileCheckpoints
+from sparsepath.train.finetune import NO_LABEL, predict_logits, score_on, teacher_loss
+from sparsepath.train.loop import FitConfig, FitJob, FitResult, fit
+from sparsepath.train.made_up import make_up
+
+DISTIL = FitConfig(
+    learning_rate=3e-4,
+    classifier_rate_factor=5.0,
+    embedding_rate_factor=3.0,
+    batch_size=64,
+    max_epochs=10.0,
+    n_evaluations=4,
+    patience=4,
+)
+"""How sub-models and their controls learn from the full model."""
+
+SPEEDUPS = (math.inf, 30.0, 15.0, 8.0, 5.0, 3.3, 2.2)
+"""Sub-models nearest to these speed-ups over the full model are distilled; infinite: no layer."""
+
+CONTROLLED_SPEEDUPS = (15.0, 5.0)
+"""Of these, the ones that get controls."""
+
+CONTROL_SHARE = 0.42
+"""Share of the stage's time that controls get."""
+
+MADE_UP_PER_ROW = 2.0
+"""Made-up texts for each training row, where time allows."""
+
+OVERRUN_SHARE = 0.25
+"""A control starts when at most this share of it lies beyond the end of the stage."""
+
+TEACHER_SHARE = 0.12
+"""Share of the stage's time in which the full model answers training and made-up texts."""
+
+TEACHER_ROWS_PER_SECOND = 250.0
+"""What the full model surely answers in a second; decides how many texts are made up."""
+
+
+class Lessons(NamedTuple):
+    """What is learnt from."""
+
+    encoded: list[list[int]]
+    """Training rows, then made-up ones."""
+    labels: Int[Tensor, " rows"]
+    """Their labels; `NO_LABEL` for made-up ones."""
+    teacher: Float[Tensor, "rows labels"]
+    """What the full model answers, as logits."""
+
+
+def run_distil(work: Workspace, budget_s: float) -> str:
+    """Distil sub-models, lightest first, then the controls of some of them."""
+    end_s = work.plan.used_s + budget_s
+    latency = latency_model(work)
+    chosen = _choose(work, latency)
+    lessons = _lessons(work, TEACHER_SHARE * budget_s)
+    end_of_models_s = end_s - CONTROL_SHARE * budget_s
+    for number, name in enumerate(chosen):
+        draft = work.state.draft(name)
+        if draft.is_distilled:
+            continue
+        weights = [_weight(work, latency, other) for other in chosen[number:]]
+        left_s = max(0.0, end_of_models_s - work.plan.used_s)
+        model = work.load(name)
+        result = _learn(work, model, lessons, name, left_s * weights[0] / sum(weights))
+        draft = draft.model_copy(update={"is_distilled": True})
+        _finish(work, draft, model, result)
+        work.state.facts |= {f"steps {name}": result.n_steps, f"seconds {name}": result.wall_s}
+    n_controls = _run_controls(work, chosen, lessons, end_s)
+    best = max(work.state.draft(name).accuracy_valid or 0.0 for name in chosen)
+    return (
+        f"{len(chosen)} sub-models distilled, the best {best:.1%} on validation rows; "
+        f"{n_controls} controls trained for as many steps"
+    )
+
+
+def _choose(work: Workspace, latency: LatencyModel) -> list[str]:
+    """Name the sub-models to distil, lightest first."""
+    drafts = [d for d in work.state.drafts if d.kind == "submodel" and d.control is None]
+    whole_ms = latency.predict_ms(UnitMask.full(work.full).shape)
+    names = []
+    for speedup in SPEEDUPS:
+        wanted = latency.predict_ms([]) if math.isinf(speedup) else whole_ms / speedup
+        nearest = min(drafts, key=lambda d: abs(math.log((d.predicted_ms or wanted) / wanted)))
+        if nearest.name not in names:
+            names.append(nearest.name)
+    return names
+
+
+def _weight(work: Workspace, latency: LatencyModel, name: str) -> float:
+    """Relative time that a sub-model needs to learn: its layers, and something for the rest."""
+    predicted = work.state.draft(name).predicted_ms or 0.0
+    return predicted / latency.predict_ms(UnitMask.full(work.full).shape) + 0.06
+
+
+def _lessons(work: Workspace, budget_s: float) -> Lessons:
+    """Let the full model answer training rows and made-up ones."""
+    n_own = len(work.train.encoded)
+    n_answers = int(budget_s * TEACHER_ROWS_PER_SECOND)
+    n_made_up = max(0, min(int(MADE_UP_PER_ROW * n_own), n_answers - n_own))
+    work.progress.say(f"the full model answers {n_own} training and {n_made_up} made-up texts")
+    made_up = make_up(
+        work.train.encoded,
+        n_made_up,
+        max_length=work.encoder.max_length,
+        generator=work.generator(3),
+    )
+    encoded = [*work.train.encoded, *made_up]
+    labels = torch.cat([work.train.labels, torch.full((n_made_up,), NO_LABEL)])
+    return Lessons(encoded, labels, predict_logits(work.full, encoded, work.pad_id))
+
+
+def _learn(
+    work: Workspace,
+    model: PathwayClassifier,
+    lessons: Lessons,
+    name: str,
+    budget_s: float,
+    n_steps: int | None = None,
+) -> FitResult:
+    """Distil one model."""
+    checkpoints = FileCheckpoints(work.work_folder / f"fit-{name}.safetensors")
+    job = FitJob(
+        model=model,
+        encoded=lessons.encoded,
+        pad_id=work.pad_id,
+        loss=teacher_loss(lessons.teacher, lessons.labels, temperature=1.0, label_share=0.0),
+        validate=score_on(work.valid.encoded, work.valid.labels, work.pad_id),
+        seed=work.options.seed,
+        budget_s=budget_s,
+        on_step=lambda done, planned, learnt: work.progress.say(
+            f"{name}, step {done} of {planned}, {learnt}"
+        ),
+    )
+    result = fit(job, DISTIL, checkpoints=checkpoints, n_steps=n_steps)
+    checkpoints.remove()
+    return result
+
+
+def _finish(work: Workspace, draft: Draft, model: PathwayClassifier, result: FitResult) -> None:
+    """Write a distilled model."""
+    draft.accuracy_valid, draft.nll_valid = result.best.accuracy, result.best.nll_nats
+    draft.note = f"{draft.note}; learnt from the full model in {result.n_steps} steps"
+    save_candidate(work, draft, model)
+
+
+def _run_controls(work: Workspace, chosen: list[str], lessons: Lessons, end_s: float) -> int:
+    """Train random sub-models, layer dropping and the same shape from scratch, while time is left."""
+    n_done = 0
+    batches = repair_batches(work, end_s - work.plan.used_s)
+    record, means = record_parent(work.full, batches), load_means(work)
+    for speedup in CONTROLLED_SPEEDUPS:
+        name = chosen[min(SPEEDUPS.index(speedup), len(chosen) - 1)]
+        mask, steps = load_mask(work, name), int(str(work.state.facts[f"steps {name}"]))
+        seconds = float(str(work.state.facts[f"seconds {name}"]))
+        for kind, control in _control_masks(work, mask).items():
+            control_name = f"{kind}-{name}"
+            if control_name in [draft.name for draft in work.state.drafts]:
+                continue
+            small = extract(work.full, control, means=means)
+            if kind == "scratch":
+                _forget(small, work.generator(5))
+            else:
+                small = repair(small, record, batches).model
+            if work.plan.used_s + seconds > end_s + OVERRUN_SHARE * seconds:
+                return n_done
+            result = _learn(work, small, lessons, control_name, math.inf, n_steps=steps)
+            draft = Draft(
+                name=control_name,
+                kind="control",
+                folder=f"{MODELS_FOLDER}/{control_name}",
+                parent="full" if kind != "scratch" else None,
+                control=kind,
+                matches=name,
+                note=f"control of {name} ({steps} steps there)",
+                is_distilled=True,
+            )
+            _finish(work, draft, small, result)
+            n_done += 1
+    return n_done
+
+
+def _control_masks(work: Workspace, mask: UnitMask) -> dict[str, UnitMask]:
+    """Give the units that each control keeps."""
+    full = UnitMask.full(work.full)
+    size = mask.n_units
+    dropped = min(layer_drop_masks(full)[1:], key=lambda other: abs(other.n_units - size))
+    return {
+        "random": random_masks(full, [mask], generator=work.generator(4))[0],
+        "layer-drop": dropped,
+        "scratch": mask,
+    }
+
+
+def _forget(model: PathwayClassifier, generator: torch.Generator) -> None:
+    """Give every weight a random start, as an untrained model has."""
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.02, generator=generator)
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 1:
+            value = 1.0 if name.endswith("weight") else 0.0
+            torch.nn.init.constant_(parameter, value)

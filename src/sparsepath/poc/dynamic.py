@@ -1,0 +1,273 @@
+"""Seventh stage: candidates that choose per text how much of a model to use.
+
+A cascade asks a light sub-model first and a heavier one where it is not sure; an early exit stops
+inside one model. Which models, and the thresholds, are chosen on validation rows: the combination
+that lies highest above the line of the static candidates, in a cheap and in a dear region.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from sparsepath.artifacts.store import folder_atomic
+from sparsepath.models.describe import describe
+from sparsepath.models.surgery import extract
+from sparsepath.models.units import UnitMask
+from sparsepath.models.weights import Affine
+from sparsepath.pathways.controls import layer_drop_masks
+from sparsepath.poc.baselines import no_layers
+from sparsepath.poc.state import Draft
+from sparsepath.poc.submodels import latency_model
+from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
+from sparsepath.runtime.build import Exit, save_cascade, save_early_exit
+from sparsepath.train.finetune import pooled_features, predict_logits
+from sparsepath.train.linear import fit_linear
+
+THRESHOLD_QUANTILES = np.linspace(0.02, 0.98, 33)
+"""Shares of the rows that a stage passes on, tried as thresholds."""
+
+EXIT_ROWS = 6_000
+"""Training rows on which the exits are fitted, at most."""
+
+MAX_STAGES = 3
+"""Most models of a cascade."""
+
+
+class StageAnswers(NamedTuple):
+    """What one stage says about the validation rows."""
+
+    name: str
+    """The candidate, or the exit."""
+    cost_ms: float
+    """Predicted milliseconds when it answers alone; for an exit, of this stage only."""
+    confidence: Float[np.ndarray, " rows"]
+    """Its highest probability."""
+    is_right: Bool[np.ndarray, " rows"]
+    """Whether it is right."""
+
+
+class Choice(NamedTuple):
+    """One combination of stages and thresholds."""
+
+    stages: tuple[StageAnswers, ...]
+    """Lightest first."""
+    thresholds: tuple[float, ...]
+    """Least confidence with which all but the last answer."""
+    cost_ms: float
+    """Mean predicted milliseconds."""
+    accuracy: float
+    """Share of validation rows that are right."""
+
+    def advantage(self, line: "StaticLine") -> float:
+        """Accuracy above the static line at equal cost."""
+        return self.accuracy - line.accuracy_at(self.cost_ms)
+
+
+class StaticLine:
+    """The best accuracy of single models at a cost, straight between them in log milliseconds."""
+
+    def __init__(self, points: Sequence[tuple[float, float]]) -> None:
+        """Take (milliseconds, accuracy) of single models."""
+        best = -1.0
+        self.points: list[tuple[float, float]] = []
+        for cost_ms, accuracy in sorted(points):
+            if accuracy > best:
+                best = accuracy
+                self.points.append((cost_ms, accuracy))
+
+    def accuracy_at(self, cost_ms: float) -> float:
+        """Interpolate; left of the lightest model its accuracy, right of the last the best."""
+        return sum(share * point[1] for point, share in self.mixture(cost_ms))
+
+    def mixture(self, cost_ms: float) -> list[tuple[tuple[float, float], float]]:
+        """Give the points on either side with their shares, which sum to 1."""
+        above = [point for point in self.points if point[0] >= cost_ms]
+        below = [point for point in self.points if point[0] < cost_ms]
+        if not above or not below:
+            return [(self.points[-1] if not above else self.points[0], 1.0)]
+        left, right = below[-1], above[0]
+        share = float(np.log(cost_ms / left[0]) / np.log(right[0] / left[0]))
+        return [(left, 1 - share), (right, share)]
+
+
+def run_dynamic(work: Workspace, budget_s: float) -> str:
+    """Choose and write cascades and an early exit."""
+    answers = _answers(work)
+    line = StaticLine([(a.cost_ms, float(a.is_right.mean())) for a in answers])
+    best = float(answers[-1].is_right.mean())
+    choices = cascades(answers)
+    middle = float(np.exp(np.mean(np.log([answers[0].cost_ms, answers[-1].cost_ms]))))
+    cheap = max((c for c in choices if c.cost_ms <= middle), key=lambda c: c.advantage(line))
+    dear = max((c for c in choices if c.cost_ms > middle), key=lambda c: c.advantage(line))
+    close = [c for c in choices if c.accuracy >= best - 0.002]
+    said = []
+    wanted = {"cascade-light": cheap, "cascade-strong": dear}
+    if close:
+        wanted["cascade-safe"] = min(close, key=lambda c: c.cost_ms)
+    for name, choice in wanted.items():
+        _write_cascade(work, name, choice)
+        said.append(f"{name} {choice.accuracy:.1%} at {choice.cost_ms:.2f} ms")
+    exits = _early_exit(work, budget_s, line)
+    return ", ".join([*said, f"early-exit {exits.accuracy:.1%} at {exits.cost_ms:.2f} ms"])
+
+
+def cascades(answers: Sequence[StageAnswers]) -> list[Choice]:
+    """List cascades of two or three models, lightest first, with many thresholds."""
+    found = []
+    for n in range(2, MAX_STAGES + 1):
+        for stages in combinations(answers, n):
+            if any(a.cost_ms * 1.5 > b.cost_ms for a, b in pairwise(stages)):
+                continue
+            found += choices_of(stages)
+    return found
+
+
+def choices_of(stages: Sequence[StageAnswers]) -> list[Choice]:
+    """Try one confidence threshold for all stages of a combination, lightest first."""
+    levels = np.unique(np.quantile(stages[0].confidence, THRESHOLD_QUANTILES))
+    return [_at_threshold(stages, float(level)) for level in levels]
+
+
+def _at_threshold(stages: Sequence[StageAnswers], level: float) -> Choice:
+    """Let the first sure stage answer each row."""
+    n = len(stages[0].confidence)
+    is_open, is_right, cost_ms = np.ones(n, bool), np.zeros(n, bool), 0.0
+    for number, stage in enumerate(stages):
+        cost_ms += stage.cost_ms * float(is_open.mean())
+        is_last = number == len(stages) - 1
+        answered = is_open & (is_last | (stage.confidence >= level))
+        is_right |= answered & stage.is_right
+        is_open &= ~answered
+    thresholds = (level,) * (len(stages) - 1)
+    return Choice(tuple(stages), thresholds, cost_ms, float(is_right.mean()))
+
+
+def _answers(work: Workspace) -> list[StageAnswers]:
+    """Let distilled sub-models and the full model answer the validation rows."""
+    whole_ms = latency_model(work).predict_ms(UnitMask.full(work.full).shape)
+    drafts = [d for d in work.state.drafts if d.kind == "submodel" and d.is_distilled]
+    drafts = drafts or [d for d in work.state.drafts if d.kind == "submodel"]
+    found = [
+        _stage(work, d.name, d.predicted_ms or whole_ms, predict(work, d.name)) for d in drafts
+    ]
+    found.append(
+        _stage(
+            work,
+            "full",
+            whole_ms,
+            predict_logits(work.full, work.valid.encoded, work.pad_id).softmax(-1).numpy(),
+        )
+    )
+    return sorted(found, key=lambda a: a.cost_ms)
+
+
+def predict(work: Workspace, name: str) -> Float[np.ndarray, "rows labels"]:
+    """Give a sub-model's probabilities on the validation rows."""
+    logits = predict_logits(work.load(name), work.valid.encoded, work.pad_id)
+    array: np.ndarray = logits.softmax(-1).numpy()
+    return array
+
+
+def _stage(
+    work: Workspace, name: str, cost_ms: float, probabilities: Float[np.ndarray, "rows labels"]
+) -> StageAnswers:
+    """Reduce probabilities to what a cascade looks at."""
+    is_right = probabilities.argmax(axis=1) == work.valid.labels.numpy()
+    return StageAnswers(name, cost_ms, probabilities.max(axis=1), is_right)
+
+
+def _write_cascade(work: Workspace, name: str, choice: Choice) -> None:
+    """Write a folder that names its stages."""
+    names = [stage.name for stage in choice.stages]
+    folder = f"{MODELS_FOLDER}/{name}"
+    with folder_atomic(work.path(folder)) as built:
+        stages = [work.path(f"{MODELS_FOLDER}/{stage}") for stage in names]
+        save_cascade(built, stages, choice.thresholds)
+    work.state.put(
+        Draft(
+            name=name,
+            kind="dynamic",
+            folder=folder,
+            parent="full",
+            note=f"{' then '.join(names)}, passing on below {choice.thresholds[0]:.2f}",
+            predicted_ms=choice.cost_ms,
+            accuracy_valid=choice.accuracy,
+            thresholds=list(choice.thresholds),
+            stages=names,
+        )
+    )
+
+
+def _early_exit(work: Workspace, budget_s: float, line: StaticLine) -> Choice:
+    """Fit exits inside the full model, choose the threshold and write the stages."""
+    latency = latency_model(work)
+    full = UnitMask.full(work.full)
+    n_layers = full.n_layers
+    exits = sorted({round(n_layers * share) for share in (0.0, 1 / 3, 2 / 3, 1.0)})
+    n_rows = int(min(EXIT_ROWS, max(300, 60 * budget_s)))
+    masks = [no_layers(work.full), *layer_drop_masks(full)[1:], full]
+    heads, stages, before_ms = [], [], 0.0
+    for stop in exits:
+        head, probabilities = _exit_head(work, masks[stop], n_rows, is_last=stop == n_layers)
+        total_ms = latency.predict_ms(full.shape[:stop])
+        stages.append(_stage(work, f"exit after layer {stop}", total_ms - before_ms, probabilities))
+        heads.append(head)
+        before_ms = total_ms
+    choice = max(choices_of(stages), key=lambda c: c.advantage(line))
+    _write_early_exit(work, exits, heads, choice)
+    return choice
+
+
+def _exit_head(
+    work: Workspace, mask: UnitMask, n_rows: int, *, is_last: bool
+) -> tuple[Affine, Float[np.ndarray, "rows labels"]]:
+    """Fit one exit on training rows; give its answers on validation rows."""
+    body = work.full if is_last else extract(work.full, mask).eval()
+    valid = pooled_features(body, work.valid.encoded, work.pad_id).numpy()
+    if is_last:
+        weight = body.classifier.weight.detach().numpy()
+        bias = body.classifier.bias.detach().numpy()
+    else:
+        chosen = work.shuffled(len(work.train.texts))[:n_rows]
+        features = pooled_features(body, [work.train.encoded[i] for i in chosen], work.pad_id)
+        labels = work.train.labels[chosen].numpy()
+        weight, bias = fit_linear(features.numpy(), labels, len(work.label_names))
+    logits = valid @ weight.T + bias
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    affine = Affine(weight=np.ascontiguousarray(weight.T), bias=bias)
+    return affine, exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def _write_early_exit(
+    work: Workspace, exits: list[int], heads: list[Affine], choice: Choice
+) -> None:
+    """Write the stage graphs."""
+    weights = describe(work.full)
+    folder = f"{MODELS_FOLDER}/early-exit"
+    with folder_atomic(work.path(folder)) as built:
+        save_early_exit(
+            built,
+            weights,
+            [Exit(after=stop, head=head) for stop, head in zip(exits, heads, strict=True)],
+            choice.thresholds,
+            labels=work.label_names,
+            pad_id=work.pad_id,
+        )
+        text = work.encoder.small_tokenizer_json
+        (built / "tokenizer.json").write_text(text, encoding="utf-8")
+    work.state.put(
+        Draft(
+            name="early-exit",
+            kind="dynamic",
+            folder=folder,
+            parent="full",
+            note=f"stops after layer {', '.join(map(str, exits))} above {choice.thresholds[0]:.2f}",
+            predicted_ms=choice.cost_ms,
+            accuracy_valid=choice.accuracy,
+            thresholds=list(choice.thresholds),
+            stages=[stage.name for stage in choice.stages],
+        )
+    )

@@ -1,0 +1,77 @@
+"""Third stage: fine-tune the whole model within its time."""
+
+import torch
+
+from sparsepath.models.classifier import PathwayClassifier
+from sparsepath.poc.baselines import base_classifier, whole_classifier
+from sparsepath.poc.saving import save_candidate
+from sparsepath.poc.state import Draft
+from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
+from sparsepath.train.checkpoint import FileCheckpoints
+from sparsepath.train.finetune import label_loss, score_on
+from sparsepath.train.loop import FitConfig, FitJob, fit
+
+FULL = FitConfig(learning_rate=1e-4, batch_size=32, max_epochs=8.0, n_evaluations=6)
+"""How the full model is fitted."""
+
+FEW_LABELS = 5
+"""Up to so many labels the classifier starts from zero instead of from logistic regression."""
+
+
+def run_full(work: Workspace, budget_s: float) -> str:
+    """Fine-tune from the logistic regression of the frozen encoder; keep the best weights."""
+    model = base_classifier(work)
+    _start_classifier(work, model)
+    checkpoints = FileCheckpoints(work.work_folder / "full-fit.safetensors")
+    job = FitJob(
+        model=model,
+        encoded=work.train.encoded,
+        pad_id=work.pad_id,
+        loss=label_loss(work.train.labels),
+        validate=score_on(work.valid.encoded, work.valid.labels, work.pad_id),
+        seed=work.options.seed,
+        budget_s=budget_s,
+        on_step=lambda done, planned, learnt: work.progress.say(
+            f"step {done} of {planned}, {learnt}"
+        ),
+    )
+    result = fit(job, FULL, checkpoints=checkpoints)
+    draft = Draft(
+        name="full",
+        kind="full",
+        folder=f"{MODELS_FOLDER}/full",
+        note=f"the whole model, fine-tuned for {result.epochs:.1f} passes over the training rows",
+        accuracy_valid=result.best.accuracy,
+        nll_valid=result.best.nll_nats,
+        is_distilled=False,
+    )
+    save_candidate(work, draft, _with_whole_vocabulary(work, model), is_whole=True)
+    checkpoints.remove()
+    work.state.facts["full_steps"] = result.n_steps
+    work.state.facts["full_epochs"] = round(result.epochs, 3)
+    work.state.facts["full_ended"] = result.ended
+    return (
+        f"{result.best.accuracy:.1%} right on validation rows after {result.n_steps} steps "
+        f"({result.epochs:.1f} passes)"
+    )
+
+
+def _start_classifier(work: Workspace, model: PathwayClassifier) -> None:
+    """Begin with the classifier that fits the frozen encoder."""
+    linear = work.load("frozen-encoder").classifier
+    with torch.no_grad():
+        model.classifier.weight.copy_(linear.weight)
+        model.classifier.bias.copy_(linear.bias.clamp_min(-5.0))
+
+
+@torch.no_grad()
+def _with_whole_vocabulary(work: Workspace, model: PathwayClassifier) -> PathwayClassifier:
+    """Put the fitted weights into a model with every word embedding of the base model."""
+    whole = whole_classifier(work)
+    fitted, target = model.state_dict(), whole.state_dict()
+    embedding = whole.get_input_embeddings().weight
+    for name, value in fitted.items():
+        if target[name].shape == value.shape:
+            target[name].copy_(value)
+    embedding[torch.tensor(work.encoder.kept_ids)] = model.get_input_embeddings().weight
+    return whole.eval()

@@ -1,0 +1,63 @@
+"""How the minutes of a PoC are divided among its stages.
+
+Each stage gets its share of the time that is left when it starts, so time that one stage saves is
+spent by the later ones, and time that one overran is taken from them.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+STAGE_WEIGHTS: Mapping[str, float] = {
+    "read": 0.02,
+    "baselines": 0.06,
+    "full": 0.35,
+    "score": 0.06,
+    "extract": 0.09,
+    "distil": 0.27,
+    "dynamic": 0.03,
+    "measure": 0.10,
+    "explain": 0.06,
+    "report": 0.01,
+}
+"""Stages in order, with their usual share of the time."""
+
+RESERVE_SHARE = 0.04
+"""Share of all time that no stage may plan with: writing files, starting processes."""
+
+
+class TimePlan:
+    """Knows how long each stage may take."""
+
+    def __init__(
+        self, total_s: float, used_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            total_s: Seconds for the whole run.
+            used_s: Seconds that earlier, interrupted runs used.
+            clock: Seconds since some moment.
+        """
+        self.total_s = total_s
+        self._clock = clock
+        self._start = clock() - used_s
+
+    @property
+    def used_s(self) -> float:
+        """Seconds used so far, earlier runs included."""
+        return self._clock() - self._start
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left to plan with, never below zero."""
+        return max(0.0, self.total_s * (1 - RESERVE_SHARE) - self.used_s)
+
+    def budget_s(self, stage: str) -> float:
+        """Give the seconds of a stage that starts now.
+
+        Args:
+            stage: A name in `STAGE_WEIGHTS`.
+        """
+        names = list(STAGE_WEIGHTS)
+        remaining = names[names.index(stage) :]
+        return self.left_s * STAGE_WEIGHTS[stage] / sum(STAGE_WEIGHTS[name] for name in remaining)

@@ -1,0 +1,120 @@
+"""Writing a candidate into the run folder: Hugging Face files, ONNX graphs and a model card."""
+
+from pathlib import Path
+
+from sparsepath.artifacts.store import folder_atomic
+from sparsepath.models.classifier import PathwayClassifier
+from sparsepath.models.describe import describe
+from sparsepath.models.save import load_classifier, save_classifier
+from sparsepath.pathways.means import save_means
+from sparsepath.poc.state import Draft
+from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
+from sparsepath.runtime.build import GRAPHS, add_graphs
+from sparsepath.runtime.manifest import Precision
+from sparsepath.trace.gates import unit_means
+
+MEANS_ROWS = 256
+"""Training rows over which the means of units are taken that explanations need, at most."""
+
+CARD = """---
+license: {licence}
+library_name: sparsepath
+pipeline_tag: text-classification
+---
+# {name}
+
+A text classifier with {n_labels} labels, made by `sparsepath poc`.
+
+- What it is: {what}
+- Cut from: {parent}; base model: {origin}
+- Layers kept (attention heads, MLP neurons): {layers}
+- Vocabulary: {vocabulary} pieces; at most {max_length} tokens of a text are read
+- Training rows: {n_train}; seed {seed}; data sha256 `{sha256}`
+
+Measured quality and cost of this model, beside all others that were compared, are in the
+`results.json` and `report.html` of the run that made it. It knows nothing but the labels of that
+table: a text about anything else still gets one of them, so look at the probability.
+
+Use it: `sparsepath predict {name} texts.csv -o labels.csv`, or with transformers:
+
+```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("{name}", trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained("{name}")
+```
+"""
+
+
+def save_candidate(
+    work: Workspace, draft: Draft, model: PathwayClassifier, *, is_whole: bool = False
+) -> None:
+    """Write a model folder whole or not at all, and remember the candidate.
+
+    Args:
+        work: The run.
+        draft: What the candidate is; its `folder` says where.
+        model: The classifier.
+        is_whole: Whether it has the whole vocabulary instead of the reduced one.
+    """
+    tokenizer = work.encoder.tokenizer_json if is_whole else work.encoder.small_tokenizer_json
+    assert draft.folder == f"{MODELS_FOLDER}/{draft.name}"
+    with folder_atomic(work.path(draft.folder)) as folder:
+        save_classifier(folder, model, tokenizer, card=_card(work, draft, model))
+        _add_graphs(work, folder, model, ["fp32"])
+        reduced = work.reduced(model) if is_whole else model
+        save_means(folder, unit_means(reduced, work.batches(work.train, MEANS_ROWS)))
+    work.state.put(draft)
+
+
+def add_int8(work: Workspace, draft: Draft) -> None:
+    """Add a graph in int8 to a model folder, and a candidate that uses it."""
+    assert draft.folder is not None
+    folder, name = work.path(draft.folder), f"{draft.name}-int8"
+    model = load_classifier(folder).model
+    if not (folder / GRAPHS["int8"]).exists():
+        _add_graphs(work, folder, model, ["fp32", "int8"])
+    work.state.put(
+        draft.model_copy(
+            update={
+                "name": name,
+                "precision": "int8",
+                "parent": draft.name,
+                "kind": draft.kind,
+                "note": f"{draft.name} with weights in int8",
+                "predicted_ms": None,
+            }
+        )
+    )
+
+
+def _add_graphs(
+    work: Workspace, folder: Path, model: PathwayClassifier, precisions: list[Precision]
+) -> None:
+    """Write graphs and manifest of a single model."""
+    add_graphs(
+        folder,
+        describe(model),
+        labels=work.label_names,
+        pad_id=int(model.encoder.config.pad_token_id),
+        precisions=precisions,
+    )
+
+
+def _card(work: Workspace, draft: Draft, model: PathwayClassifier) -> str:
+    """Fill in the model card."""
+    layers = [(len(layer["heads"]), layer["neurons"]) for layer in model.config.layers]
+    return CARD.format(
+        licence=(work.encoder.licence or "unknown").lower(),
+        name=draft.name,
+        n_labels=len(work.label_names),
+        what=draft.note or draft.kind,
+        parent=draft.parent or "nothing",
+        origin=work.encoder.origin,
+        layers=layers,
+        vocabulary=model.get_input_embeddings().weight.shape[0],
+        max_length=model.config.max_length,
+        n_train=len(work.rows_file.train),
+        seed=work.options.seed,
+        sha256=work.rows_file.sha256,
+    )

@@ -1,0 +1,114 @@
+"""Fifth stage: at least twenty physically smaller sub-models from one scoring pass."""
+
+import json
+from dataclasses import asdict
+
+from sparsepath.artifacts.store import write_json_atomic
+from sparsepath.models.describe import describe
+from sparsepath.models.surgery import extract
+from sparsepath.models.units import UnitMask
+from sparsepath.pathways.depths import DepthTable, measure_depths
+from sparsepath.pathways.repair import record_parent, repair
+from sparsepath.pathways.search import cost_targets, search_masks
+from sparsepath.poc.saving import save_candidate
+from sparsepath.poc.score import load_means, load_scores
+from sparsepath.poc.state import Draft
+from sparsepath.poc.workspace import MODELS_FOLDER, SCORING_ROWS, Workspace
+from sparsepath.runtime.latency_model import LatencyModel, fit_latency
+from sparsepath.trace.batches import Batch
+from sparsepath.train.finetune import score_on
+
+N_TARGETS = 24
+"""Cost targets from no layer at all to nearly the full model."""
+
+REPAIR_ROWS = 512
+"""Training rows on which outputs are repaired, at most."""
+
+TIMING_SHARE = 0.3
+"""Share of the stage's time that the latency model may time shapes."""
+
+DEPTH_ROWS = 768
+"""Rows on which combinations of layers are measured, at most."""
+
+
+def run_extract(work: Workspace, budget_s: float) -> str:
+    """Search, extract and repair sub-models over a grid of latencies."""
+    latency = latency_model(work)
+    depths = depth_table(work, budget_s)
+    mask = UnitMask.full(work.full)
+    targets = cost_targets(latency, mask.shape, N_TARGETS)
+    found = search_masks(load_scores(work), latency, targets, depths)
+    work.progress.say(f"{len(found)} sub-models chosen; extracting")
+    means, batches = load_means(work), repair_batches(work, budget_s)
+    record = record_parent(work.full, batches)
+    for number, choice in enumerate(found):
+        draft = Draft(
+            name=f"sub-{number + 1:02d}",
+            kind="submodel",
+            folder=f"{MODELS_FOLDER}/sub-{number + 1:02d}",
+            parent="full",
+            target=f"{choice.target_ms:.3g} ms",
+            note=choice.reason,
+            predicted_ms=choice.predicted_ms,
+        )
+        small = repair(extract(work.full, choice.mask, means=means), record, batches).model
+        score = score_on(work.valid.encoded, work.valid.labels, work.pad_id)(small)
+        draft.accuracy_valid, draft.nll_valid = score.accuracy, score.nll_nats
+        save_candidate(work, draft, small)
+        save_mask(work, draft.name, choice.mask)
+        work.progress.say(
+            f"{number + 1} of {len(found)}: {choice.predicted_ms:.2f} ms, "
+            f"{score.accuracy:.1%} on validation rows before any training"
+        )
+    return f"{len(found)} sub-models extracted, repaired and written"
+
+
+def latency_model(work: Workspace) -> LatencyModel:
+    """Fit once a run what a shape costs on this machine, at the lengths of the validation texts.
+
+    Tokenising is not part of it.
+    """
+    path = work.work_folder / "latency.json"
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return LatencyModel(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+    lengths = [len(ids) for ids in work.valid.encoded]
+    work.progress.say("timing shapes of sub-models")
+    found = fit_latency(
+        describe(work.full),
+        lengths,
+        threads=work.options.threads,
+        budget_s=TIMING_SHARE * work.plan.budget_s("extract"),
+        seed=work.options.seed,
+    )
+    write_json_atomic(path, asdict(found))
+    return found
+
+
+def depth_table(work: Workspace, budget_s: float) -> DepthTable:
+    """Measure what combinations of whole layers are worth."""
+    n_rows = int(min(DEPTH_ROWS, max(64, 12 * budget_s)))
+    return measure_depths(
+        work.full,
+        work.batches(work.train, n_rows, batch_size=64),
+        work.batches(work.valid, n_rows, batch_size=64),
+    )
+
+
+def repair_batches(work: Workspace, budget_s: float) -> list[Batch]:
+    """Give the training rows of a repair."""
+    n_rows = int(min(REPAIR_ROWS, SCORING_ROWS, max(64, 8 * budget_s)))
+    return work.batches(work.train, n_rows)
+
+
+def save_mask(work: Workspace, name: str, mask: UnitMask) -> None:
+    """Remember which units a sub-model kept."""
+    work.save_tensors(
+        f"mask-{name}", {"heads": mask.heads.to("cpu"), "neurons": mask.neurons.to("cpu")}
+    )
+
+
+def load_mask(work: Workspace, name: str) -> UnitMask:
+    """Give the units that a sub-model kept."""
+    tensors = work.load_tensors(f"mask-{name}")
+    return UnitMask(tensors["heads"], tensors["neurons"])

@@ -1,0 +1,1 @@
+"""Models as ONNX files: writing, quantising, running, choosing per input."""

@@ -1,0 +1,386 @@
+"""A classifier as an ONNX graph, written from its tensors and not traced.
+
+The graph uses ONNX Runtime's own fused operators, so what a layer costs is its matrix products and
+little else; `benchmarks/engine.py` compares it with other ways to run the same model. Positions
+beyond the model's maximum length are left out. Sublayers without units cost one addition and a
+norm, layers that are absent cost nothing.
+
+Inputs `input_ids` and `attention_mask` (int64, [B, T], padding to the right); outputs `logits` and
+`probabilities` (float32, [B, C]). A stage of an early exit takes the residual stream `hidden`
+instead of token ids, or gives it, or both.
+
+Shape letters: B texts, T tokens, D width of the residual stream, C labels.
+Read with it: `graph.py` (the builder) and `models.weights` (what a graph is made of).
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sparsepath.models.weights import (
+    Affine,
+    AttentionWeights,
+    EncoderWeights,
+    MlpWeights,
+    Norm,
+)
+from sparsepath.runtime.graph import CONTRIB, FLOAT, INT32, INT64, GraphBuilder, value
+
+_MASKED = float(np.finfo(np.float32).min)
+
+
+@dataclass(kw_only=True)
+class _Context:
+    """Values that several layers share, made when first needed."""
+
+    builder: GraphBuilder
+    weights: EncoderWeights
+    mask: str
+    """The attention mask in int32."""
+    biases: dict[int, str]
+    """Window to the additive [1, 1, T, T] bias that closes what lies outside."""
+    rotations: dict[float, tuple[str, str]]
+    """Rotary base to its cosine and sine tables."""
+    start: str = ""
+    """Position of the first token, where rotary positions need it."""
+
+
+def write_onnx(weights: EncoderWeights, path: Path, *, packs_words: bool = False) -> None:
+    """Write the whole classifier.
+
+    Args:
+        weights: the classifier.
+        path: file to write; large tensors go to `path` + ".data".
+        packs_words: store each word embedding as int8 with a scale of its own, a quarter of the
+            size for a few operators more.
+    """
+    _write(weights, path, packs_words=packs_words)
+
+
+def write_stage_onnx(
+    weights: EncoderWeights,
+    path: Path,
+    *,
+    first: int,
+    stop: int,
+    head: Affine,
+    takes_ids: bool,
+) -> None:
+    """Write layers `first` to `stop - 1` and an exit after them.
+
+    The final norm, where the family has one, precedes every exit. A stage that ends before the last
+    layer also gives `hidden_out`, the residual stream for the next stage.
+
+    Args:
+        weights: the whole classifier.
+        path: file to write; large tensors go to `path` + ".data".
+        first: number of the first layer present.
+        stop: number of the layer after the last one.
+        head: the exit's own linear map, width to labels.
+        takes_ids: whether the input is `input_ids`, or `hidden` from the stage before.
+    """
+    stage = replace(weights, layers=weights.layers[first:stop], classifier=head)
+    _write(stage, path, takes_ids=takes_ids, gives_hidden=stop < len(weights.layers))
+
+
+def _write(
+    weights: EncoderWeights,
+    path: Path,
+    *,
+    takes_ids: bool = True,
+    gives_hidden: bool = False,
+    packs_words: bool = False,
+) -> None:
+    """Build and save a classifier or a stage of one."""
+    builder = GraphBuilder()
+    mask = builder.node("Cast", ["attention_mask"], to=INT32)
+    context = _Context(builder=builder, weights=weights, mask=mask, biases={}, rotations={})
+    inputs = [value("attention_mask", INT64, ["batch", "tokens"])]
+    if takes_ids:
+        inputs.insert(0, value("input_ids", INT64, ["batch", "tokens"]))
+        hidden = _embed_packed(context) if packs_words else _embed(context)
+    else:
+        inputs.insert(0, value("hidden", FLOAT, ["batch", "tokens", weights.width]))
+        hidden = "hidden"
+    outputs = [
+        value("logits", FLOAT, ["batch", weights.n_labels]),
+        value("probabilities", FLOAT, ["batch", weights.n_labels]),
+    ]
+    run = _pre_norm_layers if weights.is_pre_norm else _post_norm_layers
+    hidden = run(context, hidden)
+    if gives_hidden:
+        builder.node("Identity", [hidden], output="hidden_out")
+        outputs.append(value("hidden_out", FLOAT, ["batch", "tokens", weights.width]))
+    if weights.final_norm is not None:
+        hidden = _norm(builder, hidden, weights.final_norm)
+    _classify(context, hidden, weights.classifier)
+    builder.save(path, inputs, outputs)
+
+
+def _embed(context: _Context) -> str:
+    """Token ids to the first residual stream."""
+    builder, weights = context.builder, context.weights
+    words = builder.constant(weights.words, "words")
+    if weights.positions is None:
+        hidden = builder.node("Gather", [words, "input_ids"])
+        return _norm(builder, hidden, weights.embedding_norm)
+    ids = builder.node("Cast", ["input_ids"], to=INT32)
+    positions = builder.constant(weights.positions, "positions")
+    scale, shift = _norm_constants(builder, weights.embedding_norm)
+    return builder.nodes(
+        "EmbedLayerNormalization",
+        [ids, "", words, positions, "", scale, shift],
+        [True, True],
+        domain=CONTRIB,
+        epsilon=weights.embedding_norm.epsilon,
+    )[0]
+
+
+def _embed_packed(context: _Context) -> str:
+    """As `_embed`, from word embeddings in int8."""
+    builder, weights = context.builder, context.weights
+    scale_V1 = np.abs(weights.words).max(axis=1, keepdims=True, initial=1e-12) / np.float32(127)
+    packed = np.round(weights.words / scale_V1).astype(np.int8)
+    rows = builder.node("Gather", [builder.constant(packed, "words"), "input_ids"])
+    scales = builder.node("Gather", [builder.constant(scale_V1, "word_scales"), "input_ids"])
+    hidden = builder.node("Mul", [builder.node("Cast", [rows], to=FLOAT), scales])
+    if weights.positions is None:
+        return _norm(builder, hidden, weights.embedding_norm)
+    positions = builder.constant(weights.positions, "positions")
+    count = builder.node("Shape", ["input_ids"], start=1, end=2)
+    zero = builder.constant(np.array([0]), "zero")
+    used = builder.node("Slice", [positions, zero, count, zero])
+    return _norm(builder, builder.node("Add", [hidden, used]), weights.embedding_norm)
+
+
+def _classify(context: _Context, hidden: str, head: Affine) -> None:
+    """Pool the tokens and map them to labels."""
+    builder = context.builder
+    if context.weights.pooling == "cls":
+        zero = builder.constant(np.array(0), "first")
+        pooled = builder.node("Gather", [hidden, zero], axis=1)
+    else:
+        axis = builder.constant(np.array([1]), "axis")
+        mask = builder.node("Cast", [context.mask], to=FLOAT)
+        count = builder.node("ReduceSum", [mask, axis], keepdims=1)
+        share = builder.node("Unsqueeze", [builder.node("Div", [mask, count]), axis])
+        mean = builder.node("MatMul", [share, hidden])
+        pooled = builder.node("Squeeze", [mean, axis])
+    weight = builder.constant(head.weight, "classifier")
+    bias = [] if head.bias is None else [builder.constant(head.bias, "classifier_bias")]
+    builder.node("Gemm", [pooled, weight, *bias], output="logits")
+    builder.node("Softmax", ["logits"], output="probabilities", axis=-1)
+
+
+def _post_norm_layers(context: _Context, hidden: str) -> str:
+    """Layers that normalise after each residual sum: BERT, RoBERTa, DistilBERT."""
+    for layer in context.weights.layers:
+        assert layer.attention_norm is not None
+        for part, norm in ((layer.attention, layer.attention_norm), (layer.mlp, layer.mlp_norm)):
+            change = _sublayer(context, hidden, part)
+            hidden = _add_norm(context.builder, hidden, change, part.output.bias, norm)[0]
+    return hidden
+
+
+def _pre_norm_layers(context: _Context, hidden: str) -> str:
+    """Layers that normalise before each sublayer: ModernBERT.
+
+    Each residual sum is fused with the norm that reads it.
+    """
+    builder = context.builder
+    steps: list[tuple[AttentionWeights | MlpWeights, Norm | None]] = []
+    for layer in context.weights.layers:
+        steps += [(layer.attention, layer.attention_norm), (layer.mlp, layer.mlp_norm)]
+    if not steps:
+        return hidden
+    first = steps[0][1]
+    normed = hidden if first is None else _norm(builder, hidden, first)
+    for number, (part, _) in enumerate(steps):
+        change = _sublayer(context, normed, part)
+        following = steps[number + 1][1] if number + 1 < len(steps) else None
+        if following is None:
+            hidden = _add(builder, hidden, change, part.output.bias)
+            normed = hidden
+        else:
+            bias = part.output.bias
+            normed, hidden = _add_norm(builder, hidden, change, bias, following, wants_sum=True)
+    return hidden
+
+
+def _sublayer(context: _Context, hidden: str, part: AttentionWeights | MlpWeights) -> str | None:
+    """What a sublayer adds, without its output's bias; None if it has no units."""
+    if isinstance(part, AttentionWeights):
+        return _attention(context, hidden, part) if part.n_heads else None
+    return _mlp(context.builder, hidden, part) if part.n_neurons else None
+
+
+def _attention(context: _Context, hidden: str, part: AttentionWeights) -> str:
+    """Multi-head attention up to the output's matrix product."""
+    if part.rope_base is None and part.window is None:
+        heads = _packed_attention(context, hidden, part)
+    else:
+        heads = _rotary_attention(context, hidden, part)
+    return _product(context.builder, heads, part.output.weight, "attention_output")
+
+
+def _packed_attention(context: _Context, hidden: str, part: AttentionWeights) -> str:
+    """Attention with learnt positions as one operator that holds all three projections."""
+    builder = context.builder
+    parts = (part.query, part.key, part.value)
+    weight = np.concatenate([projection.weight for projection in parts], axis=1)
+    bias = np.concatenate([_bias_or_zeros(projection) for projection in parts])
+    return builder.node(
+        "Attention",
+        [
+            hidden,
+            builder.constant(weight, "qkv"),
+            builder.constant(bias, "qkv_bias"),
+            context.mask,
+        ],
+        domain=CONTRIB,
+        num_heads=part.n_heads,
+        mask_filter_value=_MASKED,
+    )
+
+
+def _rotary_attention(context: _Context, hidden: str, part: AttentionWeights) -> str:
+    """Attention with rotary positions and, where the layer is local, a window."""
+    builder = context.builder
+    query, key, attended = (
+        _linear(builder, hidden, projection, name)
+        for projection, name in (
+            (part.query, "query"),
+            (part.key, "key"),
+            (part.value, "value"),
+        )
+    )
+    if part.rope_base is not None:
+        query, key = (
+            _rotate(context, name, part.rope_base, part.head_dim) for name in (query, key)
+        )
+    window = "" if part.window is None else _window_bias(context, part.window)
+    return builder.node(
+        "MultiHeadAttention",
+        [query, key, attended, "", context.mask, window],
+        domain=CONTRIB,
+        num_heads=part.n_heads,
+        mask_filter_value=_MASKED,
+    )
+
+
+def _rotate(context: _Context, name: str, base: float, head_dim: int) -> str:
+    """Turn each pair of features by an angle that grows with the position."""
+    builder = context.builder
+    if base not in context.rotations:
+        frequencies = 1.0 / base ** (np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
+        angles = np.arange(context.weights.max_length, dtype=np.float32)[:, None] * frequencies
+        context.rotations[base] = (
+            builder.constant(np.cos(angles).astype(np.float32), "cosines"),
+            builder.constant(np.sin(angles).astype(np.float32), "sines"),
+        )
+    if not context.start:
+        context.start = builder.constant(np.zeros(1, np.int64), "start")
+    return builder.node(
+        "RotaryEmbedding", [name, context.start, *context.rotations[base]], domain=CONTRIB
+    )
+
+
+def _window_bias(context: _Context, window: int) -> str:
+    """A [1, 1, T, T] bias: 0 for tokens at most `window` apart, else as good as minus infinity."""
+    if window in context.biases:
+        return context.biases[window]
+    builder = context.builder
+    count = builder.node("Shape", ["attention_mask"], start=1, end=2)
+    scalar = builder.node("Squeeze", [count])
+    zero, one = (builder.constant(np.array(number), "number") for number in (0, 1))
+    positions = builder.node("Range", [zero, scalar, one])
+    rows = builder.node("Unsqueeze", [positions, builder.constant(np.array([1]), "axis")])
+    distance = builder.node("Abs", [builder.node("Sub", [rows, positions])])
+    far = builder.node("Greater", [distance, builder.constant(np.array(window), "window")])
+    closed = builder.constant(np.array(_MASKED, np.float32), "closed")
+    bias = builder.node("Where", [far, closed, builder.constant(np.array(0.0, np.float32), "open")])
+    axes = builder.constant(np.array([0, 1]), "axes")
+    context.biases[window] = builder.node("Unsqueeze", [bias, axes])
+    return context.biases[window]
+
+
+def _mlp(builder: GraphBuilder, hidden: str, part: MlpWeights) -> str:
+    """The perceptron up to the output's matrix product."""
+    neurons = _activated(builder, hidden, part)
+    if part.gate is not None:
+        neurons = builder.node("Mul", [neurons, _linear(builder, hidden, part.gate, "gate")])
+    return _product(builder, neurons, part.output.weight, "mlp_output")
+
+
+def _activated(builder: GraphBuilder, hidden: str, part: MlpWeights) -> str:
+    """The neurons after their nonlinearity."""
+    if part.activation == "gelu" and part.inner.bias is not None:
+        product = _product(builder, hidden, part.inner.weight, "neurons")
+        bias = builder.constant(part.inner.bias, "neurons_bias")
+        return builder.node("BiasGelu", [product, bias], domain=CONTRIB)
+    before = _linear(builder, hidden, part.inner, "neurons")
+    if part.activation == "relu":
+        return builder.node("Relu", [before])
+    if part.activation == "silu":
+        return builder.node("Mul", [before, builder.node("Sigmoid", [before])])
+    approximate = "tanh" if part.activation == "gelu_tanh" else "none"
+    return builder.node("Gelu", [before], approximate=approximate)
+
+
+def _product(builder: GraphBuilder, hidden: str, weight: np.ndarray, name: str) -> str:
+    return builder.node("MatMul", [hidden, builder.constant(weight, name)])
+
+
+def _linear(builder: GraphBuilder, hidden: str, part: Affine, name: str) -> str:
+    product = _product(builder, hidden, part.weight, name)
+    if part.bias is None:
+        return product
+    return builder.node("Add", [product, builder.constant(part.bias, f"{name}_bias")])
+
+
+def _add(builder: GraphBuilder, hidden: str, change: str | None, bias: np.ndarray | None) -> str:
+    """Residual sum without a norm; a change of None is a sublayer without units."""
+    if bias is not None:
+        hidden = builder.node("Add", [hidden, builder.constant(bias, "output_bias")])
+    return hidden if change is None else builder.node("Add", [hidden, change])
+
+
+def _add_norm(
+    builder: GraphBuilder,
+    hidden: str,
+    change: str | None,
+    bias: np.ndarray | None,
+    norm: Norm,
+    wants_sum: bool = False,
+) -> tuple[str, str]:
+    """Residual sum and norm; returns the normalised stream and, where wanted, the sum."""
+    if change is None:
+        total = _add(builder, hidden, None, bias)
+        return _norm(builder, total, norm), total
+    scale, shift = _norm_constants(builder, norm)
+    inputs = [change, hidden, scale, shift]
+    if bias is not None:
+        inputs.append(builder.constant(bias, "output_bias"))
+    names = builder.nodes(
+        "SkipLayerNormalization",
+        inputs,
+        [True, False, False, wants_sum],
+        domain=CONTRIB,
+        epsilon=norm.epsilon,
+    )
+    return names[0], names[3]
+
+
+def _norm(builder: GraphBuilder, hidden: str, norm: Norm) -> str:
+    scale, shift = _norm_constants(builder, norm)
+    return builder.node("LayerNormalization", [hidden, scale, shift], epsilon=norm.epsilon)
+
+
+def _norm_constants(builder: GraphBuilder, norm: Norm) -> tuple[str, str]:
+    shift = np.zeros_like(norm.weight) if norm.bias is None else norm.bias
+    return builder.constant(norm.weight, "scale"), builder.constant(shift, "shift")
+
+
+def _bias_or_zeros(part: Affine) -> np.ndarray:
+    return np.zeros(part.weight.shape[1], np.float32) if part.bias is None else part.bias

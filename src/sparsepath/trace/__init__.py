@@ -1,0 +1,1 @@
+"""Looking inside a running model: gates, recordings, batches."""

@@ -1,0 +1,123 @@
+"""What is released: the wheel and the sdist are whole, and the wheel alone runs without torch."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sparsepath.runtime.engine import load_engine
+from sparsepath.runtime.export import export_model
+from sparsepath.version import __version__
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src")
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run outside the checkout and without its environment's settings."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the sdist, built from a copy of the sources."""
+    folder = tmp_path_factory.mktemp("release")
+    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    done = run(sys.executable, "-m", "build", "--no-isolation", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "dist"
+
+
+@pytest.fixture(scope="module")
+def bare_environment(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with the wheel and nothing but its own dependencies."""
+    folder = tmp_path_factory.mktemp("bare") / "env"
+    venv.create(folder, with_pip=True)
+    wheel = next(dist.glob("*.whl"))
+    constraints = ROOT / "constraints.txt"
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-c", constraints]
+    done = run(*pip, wheel, cwd=folder)
+    if done.returncode != 0:
+        pytest.fail(
+            "the base wheel could not be installed; this test needs a package index that pip "
+            f"can reach\n{done.stderr}"
+        )
+    return folder
+
+
+def test_the_wheel_holds_every_source_file_the_type_marker_and_the_licence(dist: Path) -> None:
+    names = set(zipfile.ZipFile(next(dist.glob("*.whl"))).namelist())
+    package = ROOT / "src" / "sparsepath"
+    wanted = {
+        path.relative_to(ROOT / "src").as_posix()
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert wanted <= names, wanted - names
+    assert f"sparsepath-{__version__}.dist-info/licenses/LICENSE" in names
+
+
+def test_the_sdist_can_be_built_from(dist: Path) -> None:
+    names = tarfile.open(next(dist.glob("*.tar.gz"))).getnames()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "src/sparsepath/py.typed"):
+        assert f"sparsepath-{__version__}/{name}" in names
+
+
+def test_the_base_wheel_brings_no_torch(bare_environment: Path) -> None:
+    listed = run(bare_environment / "bin" / "pip", "list", cwd=bare_environment).stdout.lower()
+    assert "sparsepath" in listed
+    for package in ("torch", "transformers", "pyarrow", "scikit-learn"):
+        assert f"\n{package} " not in listed
+
+
+def test_the_base_wheel_alone_prints_help_and_examines_the_machine(bare_environment: Path) -> None:
+    program = bare_environment / "bin" / "sparsepath"
+    shown = run(program, "--help", cwd=bare_environment)
+    assert shown.returncode == 0, shown.stderr
+    assert "predict" in shown.stdout
+    examined = run(program, "doctor", cwd=bare_environment)
+    assert examined.returncode == 0, examined.stderr
+    assert "pip install 'sparsepath[train]'" in examined.stdout
+
+
+def test_the_base_wheel_alone_names_the_extra_that_the_poc_needs(bare_environment: Path) -> None:
+    done = run(bare_environment / "bin" / "sparsepath", "poc", "demo", cwd=bare_environment)
+    assert done.returncode == 1
+    assert "fix: pip install 'sparsepath[train]'" in done.stderr
+
+
+def test_the_base_wheel_alone_predicts_with_an_exported_model(
+    bare_environment: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    exported = export_model(model_folder, to="onnx", out=tmp_path / "exported")
+    (tmp_path / "new.csv").write_text("text\na good day\na very bad day\n")
+    program = bare_environment / "bin" / "sparsepath"
+    done = run(program, "predict", exported, "new.csv", "-o", "out.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "out.csv").read_text().splitlines()
+    expected = load_engine(exported).predict(["a good day", "a very bad day"])
+    for line, probabilities in zip(rows[1:], expected, strict=True):
+        _, label, probability = line.split(",")
+        assert label == ["left", "right"][probabilities.argmax()]
+        assert float(probability) == pytest.approx(float(probabilities.max()), abs=1e-5)
