@@ -43,7 +43,8 @@ def _command_section(command: click.Command, parent: click.Context) -> str:
         record = parameter.get_help_record(context)
         if isinstance(parameter, click.Option) and record is not None:
             option, meaning = (_cell(part) for part in record)
-            rows.append(f"| `{option}` | {meaning} |")
+            plain = meaning.replace("[", "\\[")  # [default: x] is no link
+            rows.append(f"| `{option}` | {plain} |")
     help_text = _help(inspect.cleandoc(command.help or ""))
     return f"## {command.name}\n\n```\n{usage}\n```\n\n{help_text}\n\n" + "\n".join(rows) + "\n"
 

@@ -34,7 +34,10 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sparsepath.models.classifier import from_encoder
     from sparsepath.models.describe import describe
     from sparsepath.models.save import save_classifier
+    from sparsepath.pathways.means import save_means
     from sparsepath.runtime.build import add_graphs
+    from sparsepath.trace.batches import bucketed_batches, encode_texts
+    from sparsepath.trace.gates import unit_means
 
     vocabulary = {word: number for number, word in enumerate(WORDS)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
@@ -63,4 +66,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_classifier(folder, model.eval(), tokenizer.to_str(), card="A model of a test.\n")
     weights = describe(model)
     add_graphs(folder, weights, labels=["left", "right"], pad_id=0, precisions=["fp32", "int8"])
+    texts = ["a good day", "a very bad day", "poor", "fine"]
+    encoded = encode_texts(tokenizer, texts, 30)
+    save_means(folder, unit_means(model, bucketed_batches(encoded, None, 4, pad_id=0)))
     return folder

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sparsepath.errors import ShapeError as ShapeError
     from sparsepath.errors import SparsepathError as SparsepathError
     from sparsepath.evaluate.doctor import doctor as doctor
-    from sparsepath.pathways.explain_model import explain as explain
+    from sparsepath.evaluate.explain import explain as explain
     from sparsepath.poc.run import run_poc as run_poc
     from sparsepath.report.write import write_report as write_report
     from sparsepath.runtime.engine import load_engine as load
@@ -39,13 +39,31 @@ _HOMES = {
     "run_poc": "sparsepath.poc.run.run_poc",
     "load": "sparsepath.runtime.engine.load_engine",
     "predict": "sparsepath.runtime.predict.predict_file",
-    "explain": "sparsepath.pathways.explain_model.explain",
+    "explain": "sparsepath.evaluate.explain.explain",
     "export": "sparsepath.runtime.export.export_model",
     "write_report": "sparsepath.report.write.write_report",
     "doctor": "sparsepath.evaluate.doctor.doctor",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "MissingExtraError",
+    "ModelError",
+    "PocOptions",
+    "RunError",
+    "ShapeError",
+    "SparsepathError",
+    "__version__",
+    "doctor",
+    "explain",
+    "export",
+    "load",
+    "predict",
+    "read_table",
+    "run_poc",
+    "write_report",
+]
 
 
 def public_names() -> dict[str, str]:

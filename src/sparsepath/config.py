@@ -62,7 +62,7 @@ class PocOptions:
     """Recommend only candidates whose files take at most this much, in 10^6 bytes."""
 
     min_accuracy: float | None = None
-    """Recommend only candidates at least this accurate, a share between 0 and 1."""
+    """Recommend only candidates at least this accurate on validation rows, a share of 1."""
 
     allow_custom_code: bool = False
     """Run Python code that comes inside the base model's folder."""

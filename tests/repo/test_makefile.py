@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -48,7 +49,8 @@ def test_without_python_the_line_that_installs_it_is_named(bare: Path) -> None:
 
 
 def test_an_old_python_is_refused_with_its_version(bare: Path) -> None:
-    old = fake_python(bare, 'case "$1" in --version) echo "Python 3.9.2";; *) exit 1;; esac')
+    code = f'exec {sys.executable} -c "import sys; sys.version_info = (3, 9, 2); $2"'
+    old = fake_python(bare, f'case "$1" in --version) echo "Python 3.9.2";; *) {code};; esac')
     done = make("setup", old, folder=bare)
     assert done.returncode != 0
     assert "Python 3.11 or newer is needed, Python 3.9.2 was found" in done.stderr

@@ -79,7 +79,8 @@ def test_the_wheel_holds_every_source_file_the_type_marker_and_the_licence(dist:
 
 
 def test_the_sdist_can_be_built_from(dist: Path) -> None:
-    names = tarfile.open(next(dist.glob("*.tar.gz"))).getnames()
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        names = archive.getnames()
     for name in ("pyproject.toml", "README.md", "LICENSE", "src/sparsepath/py.typed"):
         assert f"sparsepath-{__version__}/{name}" in names
 

@@ -1,4 +1,5 @@
 """A run folder as a real run would leave it, generated from a seed: no measured figures here."""
+# ruff: noqa: E501, SIM905
 
 import json
 import math
@@ -139,7 +140,9 @@ class Maker:
             self.candidate("mean-embedding", "control", 0.907, 0.11, 46.0, control=True),
         ]  # fmt: skip
         for i, accuracy in enumerate((0.31, 0.68, 0.79)):
-            found.append(self.candidate(f"random-{i}", "submodel", accuracy, 1.0 + i, 10.0, control=True))
+            found.append(
+                self.candidate(f"random-{i}", "submodel", accuracy, 1.0 + i, 10.0, control=True)
+            )
         found.append(self.candidate("drop-layers-3", "submodel", 0.901, 4.9, 48.0, control=True))
         found.append(self.candidate("scratch-1.6ms", "submodel", 0.842, 1.6, 11.3, control=True))
         return found
@@ -194,7 +197,9 @@ class Maker:
         layers, rnd = self.shape.n_layers, self.random
         scores = {
             method: {
-                "heads": [[rnd.lognormvariate(0.1 * i, 0.9) for _ in range(12)] for i in range(layers)],
+                "heads": [
+                    [rnd.lognormvariate(0.1 * i, 0.9) for _ in range(12)] for i in range(layers)
+                ],
                 "neurons": [[(3 + i) / (1 + 0.15 * j) for j in range(64)] for i in range(layers)],
                 "layers": [rnd.uniform(0.5, 1.5) * (1 + i) for i in range(layers)],
             }
@@ -207,7 +212,18 @@ class Maker:
     def edge_sample(self, row: int) -> dict[str, Any]:
         tokens = ["[CLS]", "why", "was", "my", "card", "payment", "rever", "##ted", "?", "[SEP]"]
         if self.shape.is_japanese:
-            tokens = ["<s>", "▁先週", "注文した", "商品", "が", "まだ", "届い", "て", "いません", "</s>"]
+            tokens = [
+                "<s>",
+                "▁先週",
+                "注文した",
+                "商品",
+                "が",
+                "まだ",
+                "届い",
+                "て",
+                "いません",
+                "</s>",
+            ]
         if self.shape.is_hostile:
             tokens[1] = HOSTILE
         edges = [
@@ -234,7 +250,9 @@ class Maker:
         rows = []
         for name in self.labels:
             recall = min(1.0, max(0.3, self.random.gauss(0.93 - worse / 3, 0.05)))
-            rows.append({"label": name, "n": 40, "precision": recall - 0.01, "recall": recall, "f1": recall})
+            rows.append(
+                {"label": name, "n": 40, "precision": recall - 0.01, "recall": recall, "f1": recall}
+            )
         return rows
 
     def confusion(self) -> dict[str, Any]:
@@ -250,16 +268,29 @@ class Maker:
     def flip(self, row: int) -> dict[str, Any]:
         first, second, third = (self.random.choice(self.labels) for _ in range(3))
         full, ours = [(first, second), (second, first), (second, third)][row % 3]
-        return {"row_id": row * 31, "text": self.text(), "truth": first, "full": full, "candidate": ours}
+        return {
+            "row_id": row * 31,
+            "text": self.text(),
+            "truth": first,
+            "full": full,
+            "candidate": ours,
+        }
 
     def calibration(self, bias: float) -> dict[str, Any]:
         centres = [0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.96]
         bins = [
-            {"confidence": c, "accuracy": min(1.0, max(0.0, c - bias * (1.2 - c) * 4)), "n": int(6 + 900 * c**8)}
+            {
+                "confidence": c,
+                "accuracy": min(1.0, max(0.0, c - bias * (1.2 - c) * 4)),
+                "n": int(6 + 900 * c**8),
+            }
             for c in centres
         ]
         bins.append({"confidence": None, "accuracy": None, "n": 0})
-        coverage = [{"coverage": c / 10, "accuracy": 0.995 - 0.065 * (c / 10) ** 3 - bias / 9} for c in range(2, 11)]
+        coverage = [
+            {"coverage": c / 10, "accuracy": 0.995 - 0.065 * (c / 10) ** 3 - bias / 9}
+            for c in range(2, 11)
+        ]
         return {"bins": bins, "coverage": coverage}  # fmt: skip
 
     def dynamic(self) -> list[dict[str, Any]]:
@@ -284,7 +315,19 @@ class Maker:
         truth, other = self.random.choice(self.labels), self.random.choice(self.labels)
         predicted = truth if row % 4 else other
         if self.shape.is_japanese:
-            words = ["<s>", "▁先週", "注文した", "商品", "が", "まだ", "届い", "て", "いません", "。", "</s>"]
+            words = [
+                "<s>",
+                "▁先週",
+                "注文した",
+                "商品",
+                "が",
+                "まだ",
+                "届い",
+                "て",
+                "いません",
+                "。",
+                "</s>",
+            ]
         else:
             words = ["[CLS]", *self.text().lower().split(), "[SEP]"]
         kept = self.random.gauss(0.94, 0.06)

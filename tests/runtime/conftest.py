@@ -78,8 +78,10 @@ def random_classifier(
 ) -> PathwayClassifier:
     """Build a classifier in which no weight is near zero."""
     generator = torch.Generator().manual_seed(seed)
-    encoder = AutoModel.from_config(config, attn_implementation="sdpa")
-    model = from_encoder(encoder, LABELS, pooling=pooling, max_length=MAX_LENGTH)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder = AutoModel.from_config(config, attn_implementation="sdpa")
+        model = from_encoder(encoder, LABELS, pooling=pooling, max_length=MAX_LENGTH)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from sparsepath.errors import RunError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+_ANYTHING = TypeAdapter[object](object, config=ConfigDict(ser_json_inf_nan="null"))
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _PARTIAL = ".partial"
@@ -64,12 +65,17 @@ def write_text_atomic(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_json_atomic(path: Path, content: BaseModel | JsonValue) -> None:
-    """Write an artifact or plain JSON content in one step; NaN and infinities become null."""
+def write_json_atomic(path: Path, content: object) -> None:
+    """Write an artifact or plain JSON content in one step; NaN and infinities become null.
+
+    Args:
+        path: The file.
+        content: A pydantic model, or what JSON can hold: dicts, lists, text, numbers, None.
+    """
     if isinstance(content, BaseModel):
         write_text_atomic(path, content.model_dump_json(by_alias=True, indent=2) + "\n")
         return
-    plain = TypeAdapter(JsonValue).dump_json(content, indent=2).decode()
+    plain = _ANYTHING.dump_json(content, indent=2).decode()
     write_text_atomic(path, plain + "\n")
 
 
@@ -216,9 +222,9 @@ def _read(path: Path) -> str:
         ) from err
 
 
-def _parse(path: Path, text: str) -> JsonValue:
+def _parse(path: Path, text: str) -> object:
     try:
-        content: JsonValue = json.loads(text)
+        content: object = json.loads(text)
     except json.JSONDecodeError as err:
         raise RunError(
             f"{path} is not whole: {err.msg} at line {err.lineno}, column {err.colno}",
@@ -227,7 +233,7 @@ def _parse(path: Path, text: str) -> JsonValue:
     return content
 
 
-def _validate(path: Path, content: JsonValue, schema_type: type[ModelT]) -> ModelT:
+def _validate(path: Path, content: object, schema_type: type[ModelT]) -> ModelT:
     field = schema_type.model_fields.get("schema_version")
     if field is not None:
         _check_schema(path, content, field.default)
@@ -239,7 +245,7 @@ def _validate(path: Path, content: JsonValue, schema_type: type[ModelT]) -> Mode
         raise _foreign(path, f"{where}: {first['msg']}") from err
 
 
-def _check_schema(path: Path, content: JsonValue, ours: int) -> None:
+def _check_schema(path: Path, content: object, ours: int) -> None:
     if not isinstance(content, dict) or "schema" not in content:
         raise _foreign(path, "it has no schema number")
     met = content["schema"]

@@ -1,17 +1,15 @@
 """`sparsepath explain`: why a model gave one text its label, with the explanation's own test."""
 
 import json
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sparsepath.cli.options import json_option
-from sparsepath.config import LANGUAGES, Language
+from sparsepath.config import LANGUAGES
 from sparsepath.errors import needs_extra
-
-if TYPE_CHECKING:
-    from sparsepath.pathways.explain import Explanation
 
 
 @click.command("explain")
@@ -35,9 +33,8 @@ def explain_command(
     text: str,
     target: str | None,
     against: str | None,
-    html: Path | None,
-    lang: Language,
     as_json: bool,
+    **page: Any,
 ) -> None:
     """Show the tokens and units that decided how MODEL labels TEXT.
 
@@ -49,15 +46,30 @@ def explain_command(
     Example:
       $ sparsepath explain runs/tickets "The app closes when I take a photo."
     """
+    from rich.console import Console
+
+    from sparsepath.artifacts.store import write_text_atomic
+
     with needs_extra("train", "sparsepath explain"):
-        from sparsepath.pathways.explain_model import explain
-        from sparsepath.pathways.explain_render import print_explanation, write_html
+        from sparsepath.evaluate.explain import explain
+        from sparsepath.pathways.explain_render import explanation_html, print_explanation
     explanation, folder = explain(model, text, target=target, against=against)
     click.echo(f"model: {folder}", err=True)
-    if html is not None:
-        write_html(explanation, html, lang)
-        click.echo(f"page: {html}", err=True)
+    if page["html"] is not None:
+        write_text_atomic(page["html"], explanation_html(explanation, page["lang"]))
+        click.echo(f"page: {page['html']}", err=True)
     if as_json:
         click.echo(json.dumps(_plain(explanation), ensure_ascii=False, indent=2))
         return
-    print_explanation(explanation, lang)
+    print_explanation(explanation, Console(), page["lang"])
+
+
+def _plain(value: object) -> object:
+    """Turn records, also nested ones, into what JSON can hold."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

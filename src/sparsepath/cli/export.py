@@ -30,5 +30,12 @@ def export_command(model: Path, target: str, out: Path) -> None:
       $ sparsepath export runs/tickets/models/light --to onnx -o light-onnx
     """
     from sparsepath.runtime.export import export_model
+    from sparsepath.runtime.locate import locate
 
-    click.echo(export_model(model, to=target, out=out))
+    found = locate(model)
+    click.echo(export_model(found.folder, to=target, out=out))
+    if target == "onnx" and found.precision != "fp32":
+        click.echo(f"the run recommends this model in {found.precision}:", err=True)
+        click.echo(
+            f"  sparsepath predict {out} DATA -o OUT --precision {found.precision}", err=True
+        )

@@ -54,9 +54,11 @@ _DEFAULTS = {field.name: field.default for field in fields(PocOptions)}
     show_default=True,
     help="Threads of every measured engine; training uses all cores.",
 )
-@click.option("--target-latency-ms", type=float, help="Recommend nothing slower than this.")
-@click.option("--target-size-mb", type=float, help="Recommend nothing larger than this.")
-@click.option("--min-accuracy", type=float, help="Recommend nothing below this, 0 to 1.")
+@click.option("--target-latency-ms", type=float, help="Recommend nothing slower (median).")
+@click.option("--target-size-mb", type=float, help="Recommend nothing larger (10^6 bytes).")
+@click.option(
+    "--min-accuracy", type=float, help="Recommend nothing below this, 0 to 1 (validation rows)."
+)
 @click.option(
     "--allow-custom-code",
     is_flag=True,

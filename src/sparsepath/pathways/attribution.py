@@ -1,9 +1,9 @@
 """How much every unit and every token of one text speaks for one label against another.
 
 Both are integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365): along a straight line
-from a neutral start to the text itself, so that the scores add up to what the whole line changes. For
-units the line runs from every unit at its mean (gate 0) to the running model (gate 1); for tokens,
-from the mean word embedding in place of every token that is not special, to the text.
+from a neutral start to the text itself, so that the scores add up to what the whole line changes.
+For units the line runs from every unit at its mean (gate 0) to the running model (gate 1); for
+tokens, from the mean word embedding in place of every token that is not special, to the text.
 
 Shape letters: S steps, T tokens, L layers, H heads, M neurons, D width, C labels.
 """
@@ -139,7 +139,8 @@ def attribute_tokens(
         finally:
             handle.remove()
         total_TD += grad_STD.sum(dim=0) / n_steps
-    return (total_TD * difference_TD).sum(dim=-1)
+    scores_T: Tensor = (total_TD * difference_TD).sum(dim=-1)
+    return scores_T
 
 
 def _points_at_once(ids: Int[Tensor, " tokens"]) -> int:
@@ -147,10 +148,10 @@ def _points_at_once(ids: Int[Tensor, " tokens"]) -> int:
     return max(1, MAX_TOKENS_AT_ONCE // max(len(ids), 1))
 
 
-def _instead(values_STD: Tensor) -> Callable[[nn.Module, Sequence[Any], Tensor], Tensor]:
+def _instead(values: Tensor) -> Callable[[nn.Module, Sequence[Any], Tensor], Tensor]:
     """Return a hook that replaces what a module gives."""
 
     def replace(_module: nn.Module, _args: Sequence[Any], _output: Tensor) -> Tensor:
-        return values_STD
+        return values
 
     return replace

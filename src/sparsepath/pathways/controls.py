@@ -21,8 +21,8 @@ def random_masks(
 ) -> list[UnitMask]:
     """Draw sub-models of the same shapes, so of the same cost, with random layers and units.
 
-    Layers are drawn without repetition and stay in order; in parents whose layers differ in size they
-    are drawn again until every layer has enough units.
+    Layers are drawn without repetition and stay in order; in parents whose layers differ in size
+    they are drawn again until every layer has enough units.
 
     Args:
         full: the units that the parent has.

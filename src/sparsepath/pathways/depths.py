@@ -45,7 +45,7 @@ class Expected(NamedTuple):
 
     nll_nats: float
     """Its loss."""
-    worth_L: Float[np.ndarray, " layers"]
+    worth: Float[np.ndarray, " layers"]
     """Nats that each layer, from absent to whole, takes off the loss here; never below zero."""
 
 
@@ -68,30 +68,30 @@ class DepthTable:
     attention_share: float
     """Part of a layer's worth that its attention holds, 0 to 1; the rest is the MLP's."""
 
-    def expected(self, kept: Pattern, present_L: Float[np.ndarray, " layers"]) -> Expected:
+    def expected(self, kept: Pattern, present: Float[np.ndarray, " layers"]) -> Expected:
         """Estimate the loss of a model whose kept layers are only partly there.
 
         When every combination was measured, this is their multilinear interpolation: the mean over
-        models in which layer `i` is there with probability `present_L[i]`. It is exact for whole
-        layers, and narrowing many layers at once costs more than the sum of narrowing each. Otherwise
-        each layer's own worth in `kept` is lost in proportion.
+        models in which layer `i` is there with probability `present[i]`. It is exact for whole
+        layers, and narrowing many layers at once costs more than the sum of narrowing each.
+        Otherwise each layer's own worth in `kept` is lost in proportion.
 
         Args:
             kept: a measured combination.
-            present_L: how much of each layer is there, 0 to 1; 0 outside `kept`.
+            present: how much of each layer is there, 0 to 1; 0 outside `kept`.
         """
         if len(self.nll_nats) == 2**self.n_layers:
-            return self._interpolated(present_L)
+            return self._interpolated(present)
         worth_L = np.zeros(self.n_layers)
         for layer in kept:
             worth_L[layer] = self._worth(kept, layer)
-        lost = float((worth_L[list(kept)] * (1 - present_L[list(kept)])).sum())
+        lost = float((worth_L[list(kept)] * (1 - present[list(kept)])).sum())
         return Expected(self.nll_nats[kept] + lost, worth_L)
 
-    def _interpolated(self, present_L: Float[np.ndarray, " layers"]) -> Expected:
+    def _interpolated(self, present: Float[np.ndarray, " layers"]) -> Expected:
         """Interpolate between all combinations; patterns P are rows."""
         is_in_PL, loss_P = self._corners
-        factor_PL = np.where(is_in_PL, present_L, 1.0 - present_L)
+        factor_PL = np.where(is_in_PL, present, 1.0 - present)
         loss = float(factor_PL.prod(axis=1) @ loss_P)
         worth_L = np.empty(self.n_layers)
         for layer in range(self.n_layers):
@@ -101,7 +101,9 @@ class DepthTable:
         return Expected(loss, worth_L.clip(min=0.0))
 
     @cached_property
-    def _corners(self) -> tuple[Bool[np.ndarray, "patterns layers"], Float[np.ndarray, " patterns"]]:
+    def _corners(
+        self,
+    ) -> tuple[Bool[np.ndarray, "patterns layers"], Float[np.ndarray, " patterns"]]:
         """Return the table as arrays."""
         layers = np.arange(self.n_layers)
         is_in_PL = np.array([np.isin(layers, pattern) for pattern in self.nll_nats])
@@ -210,7 +212,10 @@ def _spaced(n_layers: int, n_kept: int) -> Pattern:
 
 @torch.no_grad()
 def _measure(
-    model: PathwayClassifier, patterns: Sequence[Pattern], fit: Sequence[Batch], judge: Sequence[Batch]
+    model: PathwayClassifier,
+    patterns: Sequence[Pattern],
+    fit: Sequence[Batch],
+    judge: Sequence[Batch],
 ) -> DepthTable:
     """Run all combinations batch by batch, then fit and judge their classifiers."""
     labels = _labels(judge)
@@ -240,33 +245,33 @@ def _walk(
     model: PathwayClassifier,
     replay: Replay,
     parts: dict[Pattern, list[Tensor]],
-    hidden_BTD: Tensor,
+    hidden: Tensor,
     done: Pattern,
 ) -> None:
-    """Visit all combinations that start with `done`, whose output is `hidden_BTD`."""
+    """Visit all combinations that start with `done`, whose output is `hidden`."""
     if done in parts:
-        parts[done].append(pooled(model, replay, hidden_BTD))
+        parts[done].append(pooled(model, replay, hidden))
     depth = len(done)
     following = {p[depth] for p in parts if len(p) > depth and p[:depth] == done}
     layers = encoder_layers(model.encoder)
     for layer in sorted(following):
-        onward_BTD = run_layer(layers[layer], replay.calls[layer], hidden_BTD)
+        onward_BTD = run_layer(layers[layer], replay.calls[layer], hidden)
         _walk(model, replay, parts, onward_BTD, (*done, layer))
 
 
 def _judge(
     model: PathwayClassifier,
-    features_ND: Float[Tensor, "rows width"],
-    answers_NC: Float[Tensor, "fitted labels"],
-    labels_N: Int[Tensor, " judged"],
+    features: Float[Tensor, "rows width"],
+    answers: Float[Tensor, "fitted labels"],
+    labels: Int[Tensor, " judged"],
 ) -> tuple[float, float]:
     """Fit a classifier to the parent's answers; return its loss in nats and its accuracy."""
-    n_fit = len(answers_NC)
+    n_fit = len(answers)
     present = Affine(model.classifier.weight.detach(), model.classifier.bias.detach())
-    head = refit(present, features_ND[:n_fit], answers_NC).affine
-    logits_NC = nn.functional.linear(features_ND[n_fit:], head.weight, head.bias)
-    right_N = logits_NC.argmax(dim=-1) == labels_N
-    return float(nn.functional.cross_entropy(logits_NC, labels_N)), float(right_N.float().mean())
+    head = refit(present, features[:n_fit], answers).affine
+    logits_NC = nn.functional.linear(features[n_fit:], head.weight, head.bias)
+    right_N = logits_NC.argmax(dim=-1) == labels
+    return float(nn.functional.cross_entropy(logits_NC, labels)), float(right_N.float().mean())
 
 
 @torch.no_grad()

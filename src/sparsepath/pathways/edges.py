@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.units import head_name
@@ -72,6 +72,8 @@ def score_edges(
             else objective(output.logits).sum()
         )
         given = list(output.attentions or ())
+        if not any(p is not None for p in given):
+            return []
         present = [(i, p) for i, p in enumerate(_per_layer(model, given)) if p is not None]
         grads = torch.autograd.grad(value, [p for _, p in present], allow_unused=True)
     edges = []
@@ -84,10 +86,10 @@ def score_edges(
     return edges[:limit]
 
 
-def _strongest(score_HTT: Tensor, layer: int, limit: int | None) -> list[EdgeScore]:
+def _strongest(score: Tensor, layer: int, limit: int | None) -> list[EdgeScore]:
     """Return the strongest edges of one layer."""
-    n_heads, n_targets, n_sources = score_HTT.shape
-    flat = score_HTT.flatten()
+    _, n_targets, n_sources = score.shape
+    flat = score.flatten()
     n = len(flat) if limit is None else min(limit, len(flat))
     places = flat.abs().topk(n).indices.tolist()
     return [
@@ -112,17 +114,10 @@ def _per_layer(model: PathwayClassifier, given: list[Tensor | None]) -> list[Ten
 @contextmanager
 def _plain_attention(model: PathwayClassifier) -> Iterator[None]:
     """Use the attention that returns probabilities, inside the block."""
-    configs = [m.config for m in model.modules() if isinstance(m, nn.Module) and _has_config(m)]
-    before = [(config, config._attn_implementation) for config in configs]
+    config = model.encoder.config  # one object for all its layers
+    before = config._attn_implementation
+    config._attn_implementation = "eager"
     try:
-        for config, _ in before:
-            config._attn_implementation = "eager"
         yield
     finally:
-        for config, name in before:
-            config._attn_implementation = name
-
-
-def _has_config(module: nn.Module) -> bool:
-    """Whether a module carries a Hugging Face configuration."""
-    return isinstance(getattr(module, "config", None), object) and "config" in vars(module)
+        config._attn_implementation = before

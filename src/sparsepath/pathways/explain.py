@@ -1,10 +1,10 @@
 """Why a model answered one text as it did, and a test of that explanation.
 
 Named are the tokens that decided between two labels, the tenth of the units that decided (the
-pathway), and the attention edges. The test keeps only the pathway, every other unit at its mean, and
-asks what remains of margin and confidence; then it removes the pathway from the whole model; then it
-does both with random sets of as many heads and neurons. What the residual stream carries without any
-unit, from word embeddings straight to the classifier, is the zero of the shares.
+pathway), and the attention edges. The test keeps only the pathway, every other unit at its mean,
+and asks what remains of margin and confidence; then it removes the pathway from the whole model;
+then it does both with random sets of as many heads and neurons. What the residual stream carries
+without any unit, from word embeddings straight to the classifier, is the zero of the shares.
 
 Read with `attribution.py` (scores), `selection.py` (which units), `explain_render.py` (showing it).
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
@@ -29,9 +29,9 @@ from sparsepath.pathways.attribution import (
     attribute_units,
     margin,
 )
-from sparsepath.pathways.controls import random_subset
 from sparsepath.pathways.edges import EdgeScore, score_edges
-from sparsepath.pathways.selection import Answer, choose_pathway, n_kept, run_sets
+from sparsepath.pathways.explain_check import ExplanationTest, check_pathway, count_enough
+from sparsepath.pathways.selection import Case, choose_pathway
 from sparsepath.trace.gates import evaluating
 
 MAX_UNITS = 20
@@ -40,27 +40,31 @@ MAX_UNITS = 20
 MAX_EDGES = 10
 """Attention edges that are listed."""
 
-ENOUGH = 0.9
-"""Share of the margin that `n_units_enough` has to keep."""
-
-SIZES = (0.001, 0.002, 0.004, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1)
-"""Shares of the units tried for `n_units_enough`."""
-
-NO_MARGIN = 1e-6
-"""Logits below which all units together make no difference."""
-
 
 class TokenScore(NamedTuple):
-    """A piece of the text, and how much it spoke for the target."""
+    """A token of the text, and how much it spoke for the target."""
 
     text: str
-    """The piece, as it stands in the text."""
+    """The token as it stands in the text; the name of a special token, such as `[CLS]`."""
     score: float
-    """Logits that it adds to the margin."""
+    """Logits that it adds to the margin; 0 for special tokens."""
     start: int
     """Where it starts in the text, in characters."""
     end: int
-    """Where it ends."""
+    """Where it ends; equal to `start` for special tokens, and for further bytes of a character."""
+    is_special: bool
+    """Whether the tokenizer added it."""
+    is_joined: bool
+    """Whether it follows the token before without a space."""
+
+    def text_in(self, text: str) -> str:
+        """Return what the token covers of the text; nothing for special tokens."""
+        return text[self.start : self.end]
+
+    @property
+    def marked(self) -> str:
+        """The text with `##` in front of what continues a word, as WordPiece writes it."""
+        return f"##{self.text}" if self.is_joined and self.text else self.text
 
 
 class NamedScore(NamedTuple):
@@ -70,29 +74,6 @@ class NamedScore(NamedTuple):
     """Such as `L02.H05`, `L02.M0117` or `12>17@L02.H05` (positions of tokens)."""
     score: float
     """Logits that it adds to the margin."""
-
-
-class ExplanationTest(NamedTuple):
-    """What remains of the answer when only the pathway is kept, or when it is removed."""
-
-    margin_kept: float
-    """Share of what all units add to the margin that the pathway alone adds."""
-    margin_kept_raw: float
-    """Margin with only the pathway, over the whole model's."""
-    margin_when_removed: float
-    """Share, as `margin_kept`, that the model without the pathway still adds."""
-    margin_of_nothing: float
-    """Margin in logits with every unit at its mean: the zero of the shares."""
-    confidence_kept: float
-    """Probability of the target with only the pathway."""
-    confidence_removed: float
-    """Probability of the target without the pathway."""
-    random_margin_kept: list[float]
-    """As `margin_kept`, per random set."""
-    random_confidence_kept: list[float]
-    """As `confidence_kept`, per random set."""
-    random_margin_when_removed: list[float]
-    """As `margin_when_removed`, per random set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,10 +102,10 @@ class Explanation:
     """Logit of `target` minus logit of `against`."""
 
     tokens: list[TokenScore]
-    """Every piece of the text that the model read, in order."""
+    """Everything that the model read, in order, special tokens too: places are those of edges."""
 
     n_tokens_cut: int
-    """Pieces beyond the model's length, which it never read."""
+    """Tokens beyond the model's length, which it never read."""
 
     units: list[NamedScore]
     """The strongest units of the pathway, by absolute score."""
@@ -148,7 +129,7 @@ class Explanation:
     """The explanation's own test."""
 
 
-def explain_text(
+def explain_text(  # noqa: PLR0913 - every one is a choice of the caller
     model: PathwayClassifier,
     tokenizer: Tokenizer,
     text: str,
@@ -188,31 +169,34 @@ def explain_text(
         with torch.no_grad():
             logits_C = model(ids.unsqueeze(0)).logits[0]
         question = _question(model, logits_C, target, against)
-        answer = Answer(question, logits_C.log_softmax(-1), float(margin(logits_C, question)))
+        case = Case(model, ids, means, question, logits_C)
         by_units = attribute_units(model, ids, question, means=means)
-        pathway = choose_pathway(model, ids, answer, by_units, means=means, share=share)
-        test = _test(model, ids, answer, pathway, means=means, n_random=n_random, generator=generator)
-        enough = _n_enough(model, ids, answer, by_units[0], test.margin_of_nothing, means=means)
+        pathway = choose_pathway(case, by_units, share)
+        test = check_pathway(case, pathway, n_random, generator)
         is_special = torch.tensor(encoding.special_tokens_mask, dtype=torch.bool)
         token_scores_T = attribute_tokens(model, ids, is_special, question)
-    edges = score_edges(model, encoding.ids, objective=lambda x: margin(x, question), limit=MAX_EDGES)
+    edges = score_edges(
+        model, encoding.ids, objective=lambda x: margin(x, question), limit=MAX_EDGES
+    )
     first, second = logits_C.argsort(descending=True, stable=True)[:2].tolist()
-    full = UnitMask.full(model)
+    full, names = UnitMask.full(model), label_names(model)
     return Explanation(
         text=text,
-        predicted=model.config.id2label[first],
-        runner_up=model.config.id2label[second],
-        target=model.config.id2label[question.target],
-        against=model.config.id2label[question.against],
-        probability=float(answer.log_probability[question.target].exp()),
-        margin=answer.margin,
+        predicted=names[first],
+        runner_up=names[second],
+        target=names[question.target],
+        against=names[question.against],
+        probability=float(logits_C.softmax(dim=-1)[question.target]),
+        margin=case.margin,
         tokens=_tokens(encoding, token_scores_T, text),
-        n_tokens_cut=sum(len(part.ids) - sum(part.special_tokens_mask) for part in encoding.overflowing),
+        n_tokens_cut=sum(
+            len(part.ids) - sum(part.special_tokens_mask) for part in encoding.overflowing
+        ),
         units=_listed(model, pathway, by_units[0]),
         n_units=full.n_units,
         n_units_kept=pathway.n_units,
         share_units_kept=pathway.share_of(full),
-        n_units_enough=enough,
+        n_units_enough=count_enough(case, by_units[0], test.margin_of_nothing),
         edges=[NamedScore(_edge_name(model, edge), edge.score) for edge in edges],
         test=test,
     )
@@ -240,21 +224,27 @@ def _encode(tokenizer: Tokenizer, text: str, max_length: int) -> Encoding:
     return encoding
 
 
+def label_names(model: PathwayClassifier) -> list[str]:
+    """Return the names of the labels, in the order of the logits."""
+    names = model.config.id2label or {}
+    return [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]
+
+
 def _question(
     model: PathwayClassifier,
-    logits_C: Float[Tensor, " labels"],
+    logits: Float[Tensor, " labels"],
     target: str | int | None,
     against: str | int | None,
 ) -> Question:
     """Turn what was asked into two label numbers."""
-    order = logits_C.argsort(descending=True, stable=True).tolist()
+    order = logits.argsort(descending=True, stable=True).tolist()
     asked = order[0] if target is None else _label(model, target)
     if against is None:
         return Question(asked, next(label for label in order if label != asked))
     other = _label(model, against)
     if other == asked:
         raise ConfigError(
-            f"both labels are {model.config.id2label[asked]!r}",
+            f"both labels are {label_names(model)[asked]!r}",
             hint="compare a label with another one",
         )
     return Question(asked, other)
@@ -266,106 +256,16 @@ def _label(model: PathwayClassifier, label: str | int) -> int:
     Raises:
         ConfigError: if the model has no such label.
     """
-    names = model.config.id2label
-    if isinstance(label, int) and label in names:
+    names = label_names(model)
+    if isinstance(label, int) and 0 <= label < len(names):
         return label
-    for number, name in names.items():
-        if name == label:
-            return int(number)
-    known = ", ".join(list(names.values())[:10])
+    if label in names:
+        return names.index(str(label))
+    known = ", ".join(names[:10])
     raise ConfigError(
         f"the model has no label {label!r}",
         hint=f"its {len(names)} labels: {known}{', ...' if len(names) > 10 else ''}",
     )
-
-
-def _test(
-    model: PathwayClassifier,
-    ids: Int[Tensor, " tokens"],
-    answer: Answer,
-    pathway: UnitMask,
-    *,
-    means: UnitMeans | None,
-    n_random: int,
-    generator: torch.Generator,
-) -> ExplanationTest:
-    """Keep only the pathway, remove it, and do both with random sets of the same sizes."""
-    full = UnitMask.full(model)
-    drawn = [_random_set(full, pathway, generator) for _ in range(n_random)]
-    sets = [full.without(full), pathway, full.without(pathway), *drawn]
-    sets += [full.without(mask) for mask in drawn]
-    logits_SC = run_sets(model, ids, sets, means=means)
-    margins = margin(logits_SC, answer.question).tolist()
-    confidences = logits_SC.softmax(dim=-1)[:, answer.question.target].tolist()
-    nothing = margins[0]
-    shares = [_share(value, nothing, answer.margin) for value in margins]
-    return ExplanationTest(
-        margin_kept=shares[1],
-        margin_kept_raw=margins[1] / answer.margin if answer.margin else 1.0,
-        margin_when_removed=shares[2],
-        margin_of_nothing=nothing,
-        confidence_kept=confidences[1],
-        confidence_removed=confidences[2],
-        random_margin_kept=shares[3 : 3 + n_random],
-        random_confidence_kept=confidences[3 : 3 + n_random],
-        random_margin_when_removed=shares[3 + n_random :],
-    )
-
-
-def _random_set(full: UnitMask, like: UnitMask, generator: torch.Generator) -> UnitMask:
-    """Draw as many heads and as many neurons as `like` has, from all layers."""
-    return UnitMask(
-        heads=random_subset(full.heads.flatten(), int(like.heads.sum()), generator).view(
-            full.heads.shape
-        ),
-        neurons=random_subset(full.neurons.flatten(), int(like.neurons.sum()), generator).view(
-            full.neurons.shape
-        ),
-    )
-
-
-def _share(value: float, nothing: float, everything: float) -> float:
-    """Return where a margin lies between nothing (0) and everything (1)."""
-    if abs(everything - nothing) < NO_MARGIN:
-        return 1.0
-    return (value - nothing) / (everything - nothing)
-
-
-def _n_enough(
-    model: PathwayClassifier,
-    ids: Int[Tensor, " tokens"],
-    answer: Answer,
-    by_margin: UnitAttribution,
-    nothing: float,
-    *,
-    means: UnitMeans | None,
-) -> int | None:
-    """Return the fewest units, those first that speak most for the target, that keep the margin."""
-    full = UnitMask.full(model)
-    if full.n_units == 0 or answer.margin - nothing < NO_MARGIN:
-        return None
-    sets = []
-    for size in SIZES:
-        n_heads, n_neurons = n_kept(full, size)
-        sets.append(
-            UnitMask(
-                heads=_first(full.heads, by_margin.heads, n_heads),
-                neurons=_first(full.neurons, by_margin.neurons, n_neurons),
-            )
-        )
-    margins = margin(run_sets(model, ids, sets, means=means), answer.question).tolist()
-    for mask, value in zip(sets, margins, strict=True):
-        if _share(value, nothing, answer.margin) >= ENOUGH:
-            return mask.n_units
-    return None
-
-
-def _first(present_LU: Tensor, score_LU: Tensor, n: int) -> Tensor:
-    """Keep the `n` highest of the present units."""
-    ranked = score_LU.masked_fill(~present_LU, -torch.inf).flatten()
-    kept = torch.zeros_like(present_LU.flatten())
-    kept[ranked.argsort(descending=True, stable=True)[:n]] = True
-    return kept.view(present_LU.shape)
 
 
 def _listed(
@@ -395,16 +295,25 @@ def _edge_name(model: PathwayClassifier, edge: EdgeScore) -> str:
     return edge._replace(layer=kept["source"], head=kept["heads"][edge.head]).name
 
 
-def _tokens(encoding: Encoding, scores_T: Float[Tensor, " tokens"], text: str) -> list[TokenScore]:
-    """Return pieces of the text with their scores; pieces of one character are joined."""
-    pieces: list[TokenScore] = []
-    for (start, end), special, score in zip(
-        encoding.offsets, encoding.special_tokens_mask, scores_T.tolist(), strict=True
+def _tokens(encoding: Encoding, scores: Float[Tensor, " tokens"], text: str) -> list[TokenScore]:
+    """Return every token with its score."""
+    tokens: list[TokenScore] = []
+    reached = 0
+    for name, (start, end), special, score in zip(
+        encoding.tokens,
+        encoding.offsets,
+        encoding.special_tokens_mask,
+        scores.tolist(),
+        strict=True,
     ):
         if special:
+            tokens.append(TokenScore(name, 0.0, reached, reached, True, False))
             continue
-        if pieces and start < pieces[-1].end:  # bytes of one character
-            last = pieces.pop()
-            start, end, score = last.start, max(end, last.end), score + last.score
-        pieces.append(TokenScore(text[start:end], score, start, end))
-    return pieces
+        # Several tokens may be bytes of one character; some tokenizers count the space before.
+        first = max(start, reached)
+        piece = text[first:end]
+        first += len(piece) - len(piece.lstrip())
+        is_joined = 0 < reached == first
+        reached = max(end, reached)
+        tokens.append(TokenScore(text[first:end], score, first, max(first, end), False, is_joined))
+    return tokens

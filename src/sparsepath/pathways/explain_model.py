@@ -1,110 +1,47 @@
-"""Explaining one text with a model on disk: which model answers it, its means, the explanation.
-
-A cascade is explained by the stage that answers the text, an early exit by the model that it was
-made from, since its exits have no units of their own.
-"""
+"""`explain` for one saved model; `evaluate/explain.py` adds runs and dynamic models to it."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
-from sparsepath.artifacts.schema import Results
-from sparsepath.artifacts.store import read_json, safe_join
-from sparsepath.errors import ModelError
 from sparsepath.models.save import load_classifier
 from sparsepath.pathways.explain import Explanation, explain_text
 from sparsepath.pathways.means import load_means
-from sparsepath.runtime.engine import load_engine
-from sparsepath.runtime.locate import RESULTS, locate_model
-from sparsepath.runtime.manifest import MANIFEST, member, read_manifest
-
-
-class ExplainedText(NamedTuple):
-    """An explanation and the model that it is about."""
-
-    explanation: Explanation
-    """Why the model decides as it does."""
-
-    folder: Path
-    """Folder of the model that was looked into."""
 
 
 def explain(
-    model: Path | str,
+    folder: Path | str,
     text: str,
     *,
     target: str | None = None,
     against: str | None = None,
+    share: float = 0.10,
     seed: int = 0,
-) -> ExplainedText:
-    """Explain why a model on disk gives a text its label and not another one.
+) -> Explanation:
+    """Explain how a saved model labels one text.
 
     Args:
-        model: A model folder, or a run folder for its recommended model.
-        text: At least one word.
-        target: Label to explain. None: the model's answer.
-        against: Label to compare with. None: the most probable other one.
-        seed: Seed of the random sets that the explanation is tested against.
+        folder: a model folder that a PoC left, whole or cut.
+        text: at least one word.
+        target: label asked about. None: the model's answer.
+        against: label to compare with. None: the most probable other one.
+        share: part of the units that the pathway may have, 0 to 1.
+        seed: of the random sets in the explanation's test.
 
     Raises:
-        ModelError: if the model cannot be used, or has no weights or unit means to look into.
+        ModelError: if the folder is not such a model, or holds no unit means.
         ConfigError: if a label is unknown.
         DataError: if the text has no words.
     """
-    folder = find_explainable(Path(model), text)
-    loaded = load_classifier(folder)
-    explanation = explain_text(
+    path = Path(folder)
+    loaded = load_classifier(path)
+    return explain_text(
         loaded.model,
         loaded.tokenizer,
         text,
-        means=load_means(folder),
+        means=load_means(path),
         target=target,
         against=against,
+        share=share,
         generator=torch.Generator().manual_seed(seed),
     )
-    return ExplainedText(explanation, folder)
-
-
-def find_explainable(model: Path, text: str) -> Path:
-    """Return the folder of the single model that decides a text.
-
-    Args:
-        model: A model folder, or a run folder for its recommended model.
-        text: What is to be explained; decides which stage of a cascade answers.
-
-    Raises:
-        ModelError: if there is no model whose weights can be looked into.
-    """
-    folder = locate_model(model)
-    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
-    if manifest is not None and manifest.kind == "cascade":
-        stage = int(load_engine(folder).answer([text]).stages[0])
-        return find_explainable(member(folder, manifest.stages[stage], is_folder=True), text)
-    if manifest is not None and manifest.kind == "early-exit":
-        return _parent(folder)
-    if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"{folder} holds graphs only; there are no weights to look into",
-            hint="give the model's folder in its run, RUN/models/NAME",
-        )
-    return folder
-
-
-def _parent(folder: Path) -> Path:
-    """Find the model that an early exit was made from, in the results of its run.
-
-    Raises:
-        ModelError: if the folder does not lie in a run, or the run does not know its parent.
-    """
-    run = folder.resolve().parents[1]
-    hint = "explain the sub-model or the full model that it was made from"
-    if not (run / RESULTS).is_file():
-        raise ModelError(f"{folder} is an early exit, which has no units of its own", hint=hint)
-    results = read_json(run / RESULTS, Results)
-    name = folder.resolve().relative_to(run).as_posix()
-    parents = [item.parent for item in results.candidates if item.folder == name and item.parent]
-    parent = results.candidate(parents[0]) if parents else None
-    if parent is None or parent.folder is None:
-        raise ModelError(f"the run {run} does not say what {folder.name} was made from", hint=hint)
-    return safe_join(run, parent.folder)

@@ -43,7 +43,9 @@ class Refit(NamedTuple):
 
 @torch.no_grad()
 def refit(
-    present: Affine, features: Float[Tensor, "rows features"], targets: Float[Tensor, "rows outputs"]
+    present: Affine,
+    features: Float[Tensor, "rows features"],
+    targets: Float[Tensor, "rows outputs"],
 ) -> Refit:
     """Fit a linear layer to targets by ridge regression around its present weights.
 

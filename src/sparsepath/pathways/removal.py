@@ -68,7 +68,7 @@ class Quality(NamedTuple):
     """Rows."""
 
 
-def removal_curves(
+def removal_curves(  # noqa: PLR0913 - every one is a choice of the caller
     model: PathwayClassifier,
     batches: Sequence[Batch],
     scores: Mapping[str, UnitScores],
@@ -155,7 +155,9 @@ def measure_masked(
             if batch.labels is None:
                 raise ShapeError("rows without labels", hint="pass labels with the batches")
             logits_BC = model(batch.input_ids, batch.attention_mask).logits
-            total_nats += float(nn.functional.cross_entropy(logits_BC, batch.labels, reduction="sum"))
+            total_nats += float(
+                nn.functional.cross_entropy(logits_BC, batch.labels, reduction="sum")
+            )
             n_right += int((logits_BC.argmax(dim=-1) == batch.labels).sum())
             n_rows += len(batch.labels)
     if n_rows == 0:
@@ -168,7 +170,8 @@ def wilson_ci95(n_right: int, n: int) -> tuple[float, float]:
     share, z2 = n_right / n, Z_95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * (share * (1 - share) / n + z2 / (4 * n * n)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # The interval holds the share itself, also after rounding.
+    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
 
 
 def _point(fraction: float, quality: Quality) -> RemovalPoint:
@@ -183,15 +186,17 @@ def _point(fraction: float, quality: Quality) -> RemovalPoint:
 
 
 def _without_top(
-    present_LU: Bool[Tensor, "layers units"], ranking_LU: Float[Tensor, "layers units"], share: float
+    present: Bool[Tensor, "layers units"],
+    ranking: Float[Tensor, "layers units"],
+    share: float,
 ) -> Bool[Tensor, "layers units"]:
     """Remove the highest of the present units."""
-    n_gone = round(share * int(present_LU.sum()))
-    ranked = ranking_LU.masked_fill(~present_LU, -torch.inf).flatten()
+    n_gone = round(share * int(present.sum()))
+    ranked = ranking.masked_fill(~present, -torch.inf).flatten()
     order = ranked.argsort(descending=True, stable=True)
-    left = present_LU.flatten().clone()
+    left = present.flatten().clone()
     left[order[:n_gone]] = False
-    return left.view(present_LU.shape)
+    return left.view(present.shape)
 
 
 def _negated(scores: UnitScores) -> UnitScores:

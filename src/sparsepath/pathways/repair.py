@@ -3,10 +3,10 @@
 After surgery the layers that are left were made for inputs that no longer come. Each output
 projection (`attention_out`, `mlp_out`) is fitted again, first layer first, so that the residual
 stream after it is as close as possible to the parent's at the same place, given what the layers
-before it now deliver. Where layers after it are gone, its target is the parent's stream after those,
-and the norm that follows is theirs. At the end the classifier is fitted to the parent's logits. The
-idea is that of Kwon et al. 2022 (arXiv 2204.09656, section 4.3, who fit one factor per unit), here with
-all weights of a projection and with the error of earlier layers in the target.
+before it now deliver. Where layers after it are gone, its target is the parent's stream after
+those, and the norm that follows is theirs. At the end the classifier is fitted to the parent's
+logits. The idea is that of Kwon et al. 2022 (arXiv 2204.09656, who fit one factor per unit), here
+with all weights of a projection and with the error of earlier layers in the target.
 
 Shape letters: N real tokens, D width of the residual stream, F units of a site, R rows, C labels.
 """
@@ -93,8 +93,8 @@ class _Stream(NamedTuple):
 def record_parent(parent: PathwayClassifier, batches: Sequence[Batch]) -> ParentRecord:
     """Run the parent once and keep what its sub-models will be fitted to.
 
-    Memory: 8 bytes per real token, layer and feature of the residual stream; a few hundred rows of a
-    small model make 100 MB.
+    Memory: 8 bytes per real token, layer and feature of the residual stream; a few hundred rows of
+    a small model make 100 MB.
 
     Args:
         parent: in evaluation mode during the call.
@@ -129,9 +129,7 @@ def record_parent(parent: PathwayClassifier, batches: Sequence[Batch]) -> Parent
 
 
 @torch.no_grad()
-def repair(
-    small: PathwayClassifier, record: ParentRecord, batches: Sequence[Batch]
-) -> Repaired:
+def repair(small: PathwayClassifier, record: ParentRecord, batches: Sequence[Batch]) -> Repaired:
     """Fit the output projections and the classifier of a sub-model to its parent.
 
     Deterministic; no gradients, no labels. Nothing becomes worse on the rows held out of a fit.
@@ -231,11 +229,11 @@ def _take_norm(small: PathwayClassifier, layer: int, state: dict[str, Tensor]) -
         norm.load_state_dict(state)
 
 
-def _fit(name: str, linear: nn.Linear, features_NF: Tensor, wanted_NO: Tensor) -> SiteFit:
+def _fit(name: str, linear: nn.Linear, features: Tensor, wanted: Tensor) -> SiteFit:
     """Fit a linear layer in place."""
     bias = linear.bias
     assert bias is not None, f"{name} has no bias; surgery gives every site one"
-    result = refit(Affine(linear.weight.detach(), bias.detach()), features_NF, wanted_NO)
+    result = refit(Affine(linear.weight.detach(), bias.detach()), features, wanted)
     linear.weight.copy_(result.affine.weight)
     bias.copy_(result.affine.bias)
     return SiteFit(name, result.error_before, result.error_after)
@@ -246,7 +244,7 @@ def _joined(streams: Sequence[_Stream], part: str) -> Tensor:
     return torch.cat([stream._asdict()[part] for stream in streams])
 
 
-def _run(model: PathwayClassifier, i: int, replay: Replay, hidden_BTD: Tensor) -> _Stream:
+def _run(model: PathwayClassifier, i: int, replay: Replay, hidden: Tensor) -> _Stream:
     """Run one layer and keep what happens at its two sites, for real tokens."""
     site: LayerSites = encoder_sites(model.encoder).layers[i]
     real_BT = replay.batch.attention_mask.bool()
@@ -257,11 +255,11 @@ def _run(model: PathwayClassifier, i: int, replay: Replay, hidden_BTD: Tensor) -
         site.mlp_in.register_forward_hook(_keep(seen, "mlp_in", real_BT)),
     ]
     try:
-        output_BTD = run_layer(encoder_layers(model.encoder)[i], replay.calls[i], hidden_BTD)
+        output_BTD = run_layer(encoder_layers(model.encoder)[i], replay.calls[i], hidden)
     finally:
         for handle in handles:
             handle.remove()
-    before_ND = hidden_BTD[real_BT]
+    before_ND = hidden[real_BT]
     is_pre_norm = model.encoder.config.model_type in PRE_NORM
     return _Stream(
         attention_in=seen["attention in"],
@@ -275,12 +273,12 @@ def _run(model: PathwayClassifier, i: int, replay: Replay, hidden_BTD: Tensor) -
 
 
 def _keep(
-    seen: dict[str, Tensor], name: str, real_BT: Tensor
+    seen: dict[str, Tensor], name: str, real: Tensor
 ) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
     """Return a hook that keeps a linear layer's input and output at real tokens."""
 
     def keep(_module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        seen[f"{name} in"] = args[0][real_BT]
-        seen[f"{name} out"] = output[real_BT]
+        seen[f"{name} in"] = args[0][real]
+        seen[f"{name} out"] = output[real]
 
     return keep

@@ -1,8 +1,8 @@
 """Run single layers of an encoder again, on hidden states of one's own.
 
-A full forward pass is watched once per batch; what every layer was called with (masks, positions) is
-kept. After that any sequence of layers can be run from any hidden state, so that sub-models which
-share their first layers also share the work. Read with `depths.py` and `repair.py`.
+A full forward pass is watched once per batch; what every layer was called with (masks, positions)
+is kept. After that any sequence of layers can be run from any hidden state, so that sub-models
+which share their first layers also share the work. Read with `depths.py` and `repair.py`.
 
 Shape letters: B examples, T tokens, D width of the residual stream, C labels.
 """
@@ -68,19 +68,19 @@ def watch(model: PathwayClassifier, batch: Batch) -> Replay:
     return Replay(batch, embedded, [seen[i][1] for i in range(len(seen))], logits)
 
 
-def run_layer(layer: nn.Module, call: LayerCall, hidden_BTD: Tensor) -> Tensor:
+def run_layer(layer: nn.Module, call: LayerCall, hidden: Tensor) -> Tensor:
     """Run one layer on other hidden states than it saw."""
-    output = layer(hidden_BTD, *call.args, **call.kwargs)
+    output = layer(hidden, *call.args, **call.kwargs)
     return output if isinstance(output, Tensor) else output[0]
 
 
-def pooled(model: PathwayClassifier, replay: Replay, hidden_BTD: Tensor) -> Tensor:
+def pooled(model: PathwayClassifier, replay: Replay, hidden: Tensor) -> Tensor:
     """Turn the output of the last layer that was run into one vector per text, [B, D]."""
     family = model.encoder.config.model_type
     # Without layers, `embedded` is the encoder's output and already normalised.
     if family in FINAL_NORMS and replay.calls:
-        hidden_BTD = model.encoder.get_submodule(FINAL_NORMS[family])(hidden_BTD)
-    return model._pool(hidden_BTD, replay.batch.attention_mask)
+        hidden = model.encoder.get_submodule(FINAL_NORMS[family])(hidden)
+    return model._pool(hidden, replay.batch.attention_mask)
 
 
 def _keep(

@@ -1,10 +1,10 @@
 """How much every unit matters, by several methods; one pass over some rows.
 
 `gradient` asks what the loss does: the first-order change when a unit is replaced by its mean, per
-example, without its sign (Michel et al. 2019, arXiv 1905.10650, equation 1, there with zero in place
-of the mean). `activation` needs no labels and no gradients: how far the unit's contribution to the
-residual stream strays from its mean, so also how much is lost when the mean is folded into a bias
-(cf. An et al. 2023, FLAP, arXiv 2312.11983). `random` is the control.
+example, without its sign (Michel et al. 2019, arXiv 1905.10650, equation 1, there with zero in
+place of the mean). `activation` needs no labels and no gradients: how far the unit's contribution
+to the residual stream strays from its mean, so also how much is lost when the mean is folded into
+a bias (cf. An et al. 2023, FLAP, arXiv 2312.11983). `random` is the control.
 
 Shape letters: B examples, T tokens, L layers, H heads, W width of a head, M neurons, D width of the
 residual stream.
@@ -90,7 +90,8 @@ def rank_agreement(first: UnitScores, second: UnitScores) -> float:
     """Return Spearman's rank correlation of two scores, -1 to 1, over heads and neurons apart.
 
     The two correlations are averaged, since scores of heads and neurons need not share a scale;
-    ties share their mean rank. A kind with fewer than two units, or without differences, is left out.
+    ties share their mean rank. A kind with fewer than two units, or without differences, is left
+    out.
     """
     pairs = ((first.heads, second.heads), (first.neurons, second.neurons))
     found = []
@@ -165,9 +166,9 @@ class _HeadMoments:
             site.n_heads, site.head_dim, site.head_dim, dtype=torch.float64
         )
 
-    def add(self, values_NF: Tensor) -> None:
+    def add(self, values: Tensor) -> None:
         """Add some tokens."""
-        values_NHW = values_NF.reshape(-1, self.site.n_heads, self.site.head_dim)
+        values_NHW = values.reshape(-1, self.site.n_heads, self.site.head_dim)
         self.first_HW += values_NHW.sum(dim=0)
         self.second_HWW += torch.einsum("nhv,nhw->hvw", values_NHW, values_NHW)
 
@@ -179,7 +180,8 @@ class _HeadMoments:
             1, (self.site.n_heads, self.site.head_dim)
         )
         squared_H = torch.einsum("dhv,hvw,dhw->h", weight_DHW, covariance_HWW, weight_DHW)
-        return squared_H.clamp_min(0).sqrt().float()
+        score_H: Tensor = squared_H.clamp_min(0).sqrt().float()
+        return score_H
 
 
 class _NeuronMoments:
@@ -191,27 +193,28 @@ class _NeuronMoments:
         self.first_M = torch.zeros(site.n_neurons, dtype=torch.float64)
         self.second_M = torch.zeros(site.n_neurons, dtype=torch.float64)
 
-    def add(self, values_NM: Tensor) -> None:
+    def add(self, values: Tensor) -> None:
         """Add some tokens."""
-        self.first_M += values_NM.sum(dim=0)
-        self.second_M += values_NM.pow(2).sum(dim=0)
+        self.first_M += values.sum(dim=0)
+        self.second_M += values.pow(2).sum(dim=0)
 
     def score(self, n_tokens: int) -> Float[Tensor, " neurons"]:
         """Return the root mean squared norm of each neuron's contribution about its mean."""
         variance_M = (self.second_M / n_tokens - (self.first_M / n_tokens).pow(2)).clamp_min(0)
-        return (variance_M.sqrt() * self.site.mlp_out.weight.double().norm(dim=0)).float()
+        norm_M: Tensor = self.site.mlp_out.weight.double().norm(dim=0)
+        return (variance_M.sqrt() * norm_M).float()
 
 
 def _only_present(
     model: PathwayClassifier,
-    heads_LH: Float[Tensor, "layers heads"],
-    neurons_LM: Float[Tensor, "layers neurons"],
+    heads: Float[Tensor, "layers heads"],
+    neurons: Float[Tensor, "layers neurons"],
 ) -> UnitScores:
     """Give the places without a unit minus infinity."""
     full = UnitMask.full(model)
     return UnitScores(
-        heads_LH.masked_fill(~full.heads, -torch.inf),
-        neurons_LM.masked_fill(~full.neurons, -torch.inf),
+        heads.masked_fill(~full.heads, -torch.inf),
+        neurons.masked_fill(~full.neurons, -torch.inf),
     )
 
 
@@ -225,15 +228,15 @@ def _check_rows(n_rows: int) -> None:
         raise ShapeError("no rows to score units on", hint="pass at least one non-empty batch")
 
 
-def _finite(scores_LU: Float[Tensor, "layers units"]) -> Float[Tensor, "layers units"]:
+def _finite(scores: Float[Tensor, "layers units"]) -> Float[Tensor, "layers units"]:
     """Replace the minus infinity of absent units by zero."""
-    return scores_LU.masked_fill(~scores_LU.isfinite(), 0.0)
+    return scores.masked_fill(~scores.isfinite(), 0.0)
 
 
-def _scaled(scores_LU: Float[Tensor, "layers units"]) -> Float[Tensor, "layers units"]:
+def _scaled(scores: Float[Tensor, "layers units"]) -> Float[Tensor, "layers units"]:
     """Divide by the mean over present units; absent ones become zero."""
-    finite_LU = _finite(scores_LU)
-    n_present = max(int(scores_LU.isfinite().sum()), 1)
+    finite_LU = _finite(scores)
+    n_present = max(int(scores.isfinite().sum()), 1)
     return finite_LU / (finite_LU.sum() / n_present).clamp_min(torch.finfo(finite_LU.dtype).tiny)
 
 
@@ -241,4 +244,5 @@ def _ranks(values: Float[Tensor, " units"]) -> Float[Tensor, " units"]:
     """Return ranks from 0, equal values sharing the mean of their places."""
     _, group, counts = values.unique(return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
-    return (last - (counts.double() + 1) / 2)[group]
+    mean_rank: Tensor = last - (counts.double() + 1) / 2
+    return mean_rank[group]

@@ -1,14 +1,14 @@
 """Which units to keep for a given latency: first how many layers and which, then how wide.
 
-On a CPU at batch 1 a layer costs far more than its share of the arithmetic, so combinations of whole
-layers, whose effect is measured (`depths.py`), are the first choice. Within a combination every layer
-has a table of widths (heads by neurons) with predicted milliseconds and predicted loss, and a
-Lagrange multiplier trades the two over all layers at once (Shen et al. 2022, HALP, arXiv 2110.10811,
-poses the same knapsack for convolutions). What loss a narrower layer has is interpolated. Its units
-that stay hold a share of the summed scores of their kind; after least-squares repair the loss
-follows the square of the share that is missing (`REPAIR_POWER`). Attention and MLP are weighed as
-measured, and the worth of a layer depends on how much of the other layers is there
-(`DepthTable.expected`).
+On a CPU at batch 1 a layer costs far more than its share of the arithmetic, so combinations of
+whole layers, whose effect is measured (`depths.py`), are the first choice. Within a combination
+every layer has a table of widths (heads by neurons) with predicted milliseconds and predicted
+loss, and a Lagrange multiplier trades the two over all layers at once (Shen et al. 2022, HALP,
+arXiv 2110.10811, poses the same knapsack for convolutions). What loss a narrower layer has is
+interpolated. Its units that stay hold a share of the summed scores of their kind; after
+least-squares repair the loss follows the square of the share that is missing (`REPAIR_POWER`).
+Attention and MLP are weighed as measured, and the worth of a layer depends on how much of the
+other layers is there (`DepthTable.expected`).
 
 The latency model is any object with `predict_ms`, so that this file needs no engine.
 
@@ -16,8 +16,7 @@ Shape letters: L layers, U units of a sublayer, H numbers of heads, W numbers of
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -44,10 +43,14 @@ Banking77, repaired: 1.8 to 2.1 for keeping a third to a half of the units."""
 MIN_WORTH_NATS = 1e-4
 """Least worth of a layer, so that of two free widths the one with more importance wins."""
 
+AT_LEAST = 20
+"""Sub-models that a search returns where there are so many targets and different choices."""
+
 TOLERANCE_MS = 1e-9
 """Rounding allowed when a predicted latency is compared with its target."""
 
 
+@runtime_checkable
 class LatencyPredictor(Protocol):
     """What the search asks of a latency model."""
 
@@ -75,9 +78,9 @@ class _Widths(NamedTuple):
 
     n_heads: Int[np.ndarray, " heads"]
     n_neurons: Int[np.ndarray, " widths"]
-    there_HW: Float[np.ndarray, "heads widths"]
+    there: Float[np.ndarray, "heads widths"]
     """How much of the layer is there, 0 to 1."""
-    cost_HW: Float[np.ndarray, "heads widths"]
+    cost_ms: Float[np.ndarray, "heads widths"]
     """Milliseconds; infinite for the empty layer, which is another combination's business."""
 
 
@@ -90,6 +93,9 @@ class _Plan(NamedTuple):
     cost_ms: float
     loss_nats: float
 
+
+_Key = tuple[Pattern, tuple[tuple[int, int], ...]]
+"""What tells plans apart: layers and widths."""
 
 Measure = Callable[[Sequence[UnitMask]], list[float]]
 """Returns the loss of sub-models in nats; `depths.measure_masks` with its arguments filled in."""
@@ -132,9 +138,8 @@ def search_masks(
 ) -> list[Found]:
     """Choose for every latency the units that are worth most, and no sub-model twice.
 
-    Deterministic. A target that the best sub-model of a smaller one already fills gets the next best
-    combination of layers instead, so that the curve has as many points as targets wherever that many
-    different sub-models exist.
+    Deterministic. A target whose best sub-model is already that of a smaller target is left out, or
+    gets its next best combination of layers where fewer than `AT_LEAST` would be found.
 
     Args:
         scores: importance of every unit; only its order and proportions within a layer count.
@@ -204,9 +209,9 @@ def _layer_table(
     return _Widths(n_heads, n_neurons, there_HW, cost_HW)
 
 
-def _present(scores_U: Tensor) -> np.ndarray:
+def _present(scores: Tensor) -> np.ndarray:
     """Return how much of a sublayer its best 0, 1, 2 ... units make up, 0 to 1."""
-    positive_U = scores_U[scores_U.isfinite()].double().clamp_min(0).sort(descending=True).values
+    positive_U = scores[scores.isfinite()].double().clamp_min(0).sort(descending=True).values
     if len(positive_U) == 0:
         return np.zeros(1)
     if float(positive_U.sum()) == 0.0:  # nothing tells these units apart
@@ -223,7 +228,7 @@ def _sweep(
     for price in MULTIPLIERS:
         choice = tuple((len(tables[i].n_heads) - 1, len(tables[i].n_neurons) - 1) for i in kept)
         for _ in range(N_ROUNDS):
-            before, worth_L = choice, _expected(kept, choice, tables, depths).worth_L
+            before, worth_L = choice, _expected(kept, choice, tables, depths).worth
             choice = tuple(_trade(tables[i], float(worth_L[i]), float(price)) for i in kept)
             if choice == before:
                 break
@@ -233,9 +238,9 @@ def _sweep(
 
 def _trade(table: _Widths, worth: float, price: float) -> tuple[int, int]:
     """Return the place in a layer's table with the least loss plus price of time."""
-    lost_HW = max(worth, MIN_WORTH_NATS) * (1.0 - table.there_HW)
-    paid_HW = price * np.where(np.isfinite(table.cost_HW), table.cost_HW, 0.0)
-    total_HW = np.where(np.isfinite(table.cost_HW), lost_HW + paid_HW, np.inf)
+    lost_HW = max(worth, MIN_WORTH_NATS) * (1.0 - table.there)
+    paid_HW = price * np.where(np.isfinite(table.cost_ms), table.cost_ms, 0.0)
+    total_HW = np.where(np.isfinite(table.cost_ms), lost_HW + paid_HW, np.inf)
     row, column = np.unravel_index(int(total_HW.argmin()), total_HW.shape)
     return int(row), int(column)
 
@@ -249,7 +254,7 @@ def _expected(
     """Look up what a choice of widths is expected to do."""
     present_L = np.zeros(depths.n_layers)
     for layer, cell in zip(kept, choice, strict=True):
-        present_L[layer] = tables[layer].there_HW[cell]
+        present_L[layer] = tables[layer].there[cell]
     return depths.expected(kept, present_L)
 
 
@@ -292,14 +297,12 @@ def _fill(
 ) -> _Plan:
     """Spend what a plan leaves of its latency on the width that helps most, step by step."""
     while True:
-        worth_L = _expected(plan.kept, plan.choice, tables, depths).worth_L
+        worth_L = _expected(plan.kept, plan.choice, tables, depths).worth
         best, best_gain = plan, 0.0
         for place, layer in enumerate(plan.kept):
             table, cell = tables[layer], plan.choice[place]
-            extra_HW = table.cost_HW - table.cost_HW[cell]
-            gain_HW = max(float(worth_L[layer]), MIN_WORTH_NATS) * (
-                table.there_HW - table.there_HW[cell]
-            )
+            extra_HW = table.cost_ms - table.cost_ms[cell]
+            gain_HW = max(float(worth_L[layer]), MIN_WORTH_NATS) * (table.there - table.there[cell])
             fits_HW = extra_HW <= target_ms - plan.cost_ms + TOLERANCE_MS
             gain_HW = np.where(fits_HW & (gain_HW > 0), gain_HW, 0.0)
             row, column = np.unravel_index(int(gain_HW.argmax()), gain_HW.shape)
@@ -321,29 +324,42 @@ def _select(
     n_measured: int,
     measure: Measure | None,
 ) -> list[Found]:
-    """Take the best proposal of every target that no earlier target has taken."""
-    taken: set[tuple[Pattern, tuple[tuple[int, int], ...]]] = set()
-    found = []
+    """Take the best proposal of every target, no sub-model twice."""
+    taken: set[_Key] = set()
+    found: list[Found] = []
+    missed: list[tuple[float, list[_Plan]]] = []
     for target, plans in proposals:
-        new = [p for p in plans if (p.kept, p.choice) not in taken]
-        if not new:
-            continue
-        listed = new[: n_measured if measure else 1]
-        masks = [
-            mask_of(scores, dict(zip(p.kept, _shape(p.kept, p.choice, tables), strict=True)))
-            for p in listed
-        ]
-        losses = measure(masks) if measure else [p.loss_nats for p in listed]
+        listed = plans[: n_measured if measure else 1]
+        masks = [_mask(plan, scores, tables) for plan in listed]
+        losses = measure(masks) if measure else [plan.loss_nats for plan in listed]
         pick = min(range(len(listed)), key=losses.__getitem__)
         plan = listed[pick]
+        if (plan.kept, plan.choice) in taken:
+            missed.append((target, plans))
+            continue
         taken.add((plan.kept, plan.choice))
-        reason = _reason(plan, tables, len(listed), is_best=plan is plans[0])
-        found.append(Found(masks[pick], target, plan.cost_ms, losses[pick], reason))
-    assert all(a.target_ms <= b.target_ms for a, b in pairwise(found))
-    return found
+        how = f"best measured of {len(listed)}" if measure else "least expected loss"
+        found.append(
+            Found(masks[pick], target, plan.cost_ms, losses[pick], _reason(plan, tables, how))
+        )
+    for target, plans in missed:
+        others = [plan for plan in plans if (plan.kept, plan.choice) not in taken]
+        if others and len(found) < AT_LEAST:
+            plan = others[0]
+            taken.add((plan.kept, plan.choice))
+            mask, how = _mask(plan, scores, tables), "next best, the best is that of a faster one"
+            loss = measure([mask])[0] if measure else plan.loss_nats
+            found.append(Found(mask, target, plan.cost_ms, loss, _reason(plan, tables, how)))
+    return sorted(found, key=lambda item: item.target_ms)
 
 
-def _reason(plan: _Plan, tables: list[_Widths], n_compared: int, *, is_best: bool) -> str:
+def _mask(plan: _Plan, scores: UnitScores, tables: list[_Widths]) -> UnitMask:
+    """Return the units that a plan keeps."""
+    shape = _shape(plan.kept, plan.choice, tables)
+    return mask_of(scores, dict(zip(plan.kept, shape, strict=True)))
+
+
+def _reason(plan: _Plan, tables: list[_Widths], how: str) -> str:
     """Say which layers were kept and how wide, for a person."""
     if not plan.kept:
         return "no layer: word embeddings and classifier only"
@@ -353,6 +369,4 @@ def _reason(plan: _Plan, tables: list[_Widths], n_compared: int, *, is_best: boo
             plan.kept, _shape(plan.kept, plan.choice, tables), strict=True
         )
     ]
-    how = f"best measured of {n_compared}" if n_compared > 1 else "least expected loss"
-    rank = "" if is_best or n_compared > 1 else ", next best after a smaller target took the best"
-    return f"keeps {', '.join(parts)}: {how}{rank}"
+    return f"keeps {', '.join(parts)}: {how}"

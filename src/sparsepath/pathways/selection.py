@@ -1,11 +1,12 @@
 """Choosing the pathway of one text: a tenth of the units that does what the whole model does.
 
-Units are ranked by attribution. Taking only those that speak for the answer would keep several times
-the model's margin, which explains another model than this one; so units that speak against it
-belong to the pathway too. How much they count, and how margin and log-odds are blended, is decided by forward
-passes on this text: the set whose answer is closest to the whole model's is taken, then improved by
-a few exchanges that gradients at the set propose and forward passes accept. The same share is taken
-of heads and of neurons, since one head does the work of many neurons.
+Units are ranked by attribution. Taking only those that speak for the answer would keep several
+times the model's margin, which explains another model than this one; so units that speak against
+it belong to the pathway too. How much they count, and how margin and log-odds are blended, is
+decided by forward passes on this text: the set whose answer is closest to the whole model's is
+taken, then improved by a few exchanges that gradients at the set propose and forward passes
+accept. The same share is taken of heads and of neurons, since one head does the work of many
+neurons.
 
 Shape letters: S sets, L layers, H heads, M neurons, U units of the widest layer, C labels.
 """
@@ -43,37 +44,42 @@ EXCHANGED_SHARES = ((0.15, 0.1), (0.0, 0.05), (0.15, 0.025), (0.0, 0.0125), (0.1
 """Shares of the kept heads and neurons that a round tries to exchange."""
 
 
-class Answer(NamedTuple):
-    """What the whole model says."""
+class Case(NamedTuple):
+    """One text under one question, and what the whole model says."""
 
+    model: PathwayClassifier
+    """In evaluation mode."""
+    ids: Int[Tensor, " tokens"]
+    """The text, special tokens included."""
+    means: UnitMeans | None
+    """What a unit becomes that is not at work. None: zero."""
     question: Question
-    log_probability: Float[Tensor, " labels"]
-    margin: float
+    """The two labels."""
+    logits: Float[Tensor, " labels"]
+    """The whole model's answer."""
+
+    @property
+    def margin(self) -> float:
+        """By how much the whole model prefers the target."""
+        return float(margin(self.logits, self.question))
 
 
-def run_sets(
-    model: PathwayClassifier,
-    ids: Int[Tensor, " tokens"],
-    sets: Sequence[UnitMask],
-    *,
-    means: UnitMeans | None,
-) -> Float[Tensor, "sets labels"]:
+def run_sets(case: Case, sets: Sequence[UnitMask]) -> Float[Tensor, "sets labels"]:
     """Answer one text once per set, with every other unit at its mean; no gradients.
 
     Args:
-        model: in evaluation mode.
-        ids: the text.
+        case: the text and the model.
         sets: units at work.
-        means: what the others become. None: zero.
     """
-    at_once = max(1, MAX_TOKENS_AT_ONCE // max(len(ids), 1))
+    at_once = max(1, MAX_TOKENS_AT_ONCE // max(len(case.ids), 1))
     logits = []
     for start in range(0, len(sets), at_once):
         part = sets[start : start + at_once]
         heads_SLH = torch.stack([mask.heads for mask in part]).float()
         neurons_SLM = torch.stack([mask.neurons for mask in part]).float()
-        with torch.no_grad(), gated(model, heads=heads_SLH, neurons=neurons_SLM, means=means):
-            logits.append(model(ids.expand(len(part), -1)).logits)
+        gates = gated(case.model, heads=heads_SLH, neurons=neurons_SLM, means=case.means)
+        with torch.no_grad(), gates:
+            logits.append(case.model(case.ids.expand(len(part), -1)).logits)
     return torch.cat(logits)
 
 
@@ -85,86 +91,77 @@ def n_kept(full: UnitMask, share: float) -> tuple[int, int]:
 
 
 def choose_pathway(
-    model: PathwayClassifier,
-    ids: Int[Tensor, " tokens"],
-    answer: Answer,
-    attributions: tuple[UnitAttribution, UnitAttribution],
-    *,
-    means: UnitMeans | None,
-    share: float,
+    case: Case, attributions: tuple[UnitAttribution, UnitAttribution], share: float
 ) -> UnitMask:
     """Choose the units whose answer is closest to the whole model's.
 
     Deterministic.
 
     Args:
-        model: in evaluation mode.
-        ids: the text.
-        answer: of the whole model.
+        case: the text and the model.
         attributions: of margin and log-odds.
-        means: what other units become. None: zero.
         share: of the heads and of the neurons, 0 to 1.
     """
-    full = UnitMask.full(model)
+    full = UnitMask.full(case.model)
     sizes = n_kept(full, share)
     by_margin, by_odds = attributions
     candidates = [
         UnitMask(
-            heads=_top(full.heads, torch.lerp(by_margin.heads, by_odds.heads, b), w, sizes[0]),
-            neurons=_top(full.neurons, torch.lerp(by_margin.neurons, by_odds.neurons, b), w, sizes[1]),
+            top_units(full.heads, _strength(by_margin.heads, by_odds.heads, b, w), sizes[0]),
+            top_units(full.neurons, _strength(by_margin.neurons, by_odds.neurons, b, w), sizes[1]),
         )
         for b in BLENDS
         for w in WEIGHTS_AGAINST
     ]
-    distances = _distance(run_sets(model, ids, candidates, means=means), answer)
+    distances = _distance(run_sets(case, candidates), case)
     best, distance = candidates[int(distances.argmin())], float(distances.min())
     for _ in range(N_EXCHANGES):
-        proposals = _exchanges(model, ids, answer, best, means=means)
-        distances = _distance(run_sets(model, ids, proposals, means=means), answer)
+        proposals = _exchanges(case, best)
+        distances = _distance(run_sets(case, proposals), case)
         if float(distances.min()) >= distance:
             break
         best, distance = proposals[int(distances.argmin())], float(distances.min())
     return best
 
 
-def _distance(logits: Float[Tensor, "*sets labels"], answer: Answer) -> Float[Tensor, "*sets"]:
+def _distance(logits: Float[Tensor, "*sets labels"], case: Case) -> Float[Tensor, "*sets"]:
     """Return how far answers are from the whole model's, in nats."""
-    log_q = logits.log_softmax(dim=-1)
-    log_p = answer.log_probability
+    log_p, log_q = case.logits.log_softmax(dim=-1), logits.log_softmax(dim=-1)
     divergence = (log_p.exp() * (log_p - log_q)).sum(dim=-1)
-    return divergence + MARGIN_WEIGHT * (margin(logits, answer.question) - answer.margin).abs()
+    return divergence + MARGIN_WEIGHT * (margin(logits, case.question) - case.margin).abs()
 
 
-def _top(
-    present_LU: Bool[Tensor, "layers units"],
-    attribution_LU: Float[Tensor, "layers units"],
-    weight_against: float,
-    n: int,
+def top_units(
+    present: Bool[Tensor, "layers units"], strength: Float[Tensor, "layers units"], n: int
 ) -> Bool[Tensor, "layers units"]:
-    """Keep the strongest units; those below zero count by `weight_against`."""
-    strength_LU = torch.where(attribution_LU > 0, attribution_LU, -weight_against * attribution_LU)
-    ranked = strength_LU.masked_fill(~present_LU, -torch.inf).flatten()
-    kept = torch.zeros_like(present_LU.flatten())
+    """Keep the `n` highest of the present units; of equal ones the lower number."""
+    ranked = strength.masked_fill(~present, -torch.inf).flatten()
+    kept = torch.zeros_like(present.flatten())
     kept[ranked.argsort(descending=True, stable=True)[:n]] = True
-    return kept.view(present_LU.shape)
+    return kept.view(present.shape)
 
 
-def _exchanges(
-    model: PathwayClassifier,
-    ids: Int[Tensor, " tokens"],
-    answer: Answer,
-    mask: UnitMask,
-    *,
-    means: UnitMeans | None,
-) -> list[UnitMask]:
+def _strength(
+    first: Float[Tensor, "layers units"],
+    second: Float[Tensor, "layers units"],
+    blend: float,
+    weight_against: float,
+) -> Float[Tensor, "layers units"]:
+    """Blend two attributions; units below zero count by `weight_against`."""
+    blended = torch.lerp(first, second, blend)
+    return torch.where(blended > 0, blended, -weight_against * blended)
+
+
+def _exchanges(case: Case, mask: UnitMask) -> list[UnitMask]:
     """Propose sets of equal size that gradients expect to be closer to the whole model."""
     gate_LH = mask.heads.float().requires_grad_()
     gate_LM = mask.neurons.float().requires_grad_()
-    with torch.enable_grad(), gated(model, heads=gate_LH, neurons=gate_LM, means=means):
-        distance = _distance(model(ids.unsqueeze(0)).logits[0], answer)
+    gates = gated(case.model, heads=gate_LH, neurons=gate_LM, means=case.means)
+    with torch.enable_grad(), gates:
+        distance = _distance(case.model(case.ids.unsqueeze(0)).logits[0], case)
         nothing = 0.0 * (gate_LH.sum() + gate_LM.sum())
         grad_LH, grad_LM = torch.autograd.grad(distance + nothing, (gate_LH, gate_LM))
-    full = UnitMask.full(model)
+    full = UnitMask.full(case.model)
     n_heads, n_neurons = int(mask.heads.sum()), int(mask.neurons.sum())
     return [
         UnitMask(
@@ -176,19 +173,19 @@ def _exchanges(
 
 
 def _exchange(
-    kept_LU: Bool[Tensor, "layers units"],
-    present_LU: Bool[Tensor, "layers units"],
-    grad_LU: Float[Tensor, "layers units"],
+    kept: Bool[Tensor, "layers units"],
+    present: Bool[Tensor, "layers units"],
+    grad: Float[Tensor, "layers units"],
     n: int,
 ) -> Bool[Tensor, "layers units"]:
     """Swap up to `n` kept units for others, each swap expected to lower the distance."""
-    kept, grad = kept_LU.flatten(), grad_LU.flatten()
-    outside = present_LU.flatten() & ~kept
-    n = min(n, int(kept.sum()), int(outside.sum()))
-    enter = grad.masked_fill(~outside, torch.inf).topk(n, largest=False)
-    leave = grad.masked_fill(~kept, -torch.inf).topk(n)
+    inside, flat_grad = kept.flatten(), grad.flatten()
+    outside = present.flatten() & ~inside
+    n = min(n, int(inside.sum()), int(outside.sum()))
+    enter = flat_grad.masked_fill(~outside, torch.inf).topk(n, largest=False)
+    leave = flat_grad.masked_fill(~inside, -torch.inf).topk(n)
     pays = leave.values > enter.values
-    swapped = kept.clone()
+    swapped = inside.clone()
     swapped[enter.indices[pays]] = True
     swapped[leave.indices[pays]] = False
-    return swapped.view(kept_LU.shape)
+    return swapped.view(kept.shape)

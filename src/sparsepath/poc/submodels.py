@@ -24,6 +24,12 @@ N_TARGETS = 24
 REPAIR_ROWS = 512
 """Training rows on which outputs are repaired, at most."""
 
+JUDGE_ROWS = 500
+"""Validation rows that judge a sub-model before it is trained, at most."""
+
+MOST_OF_BUDGET = 1.6
+"""Multiple of the stage's time after which no further sub-model is extracted."""
+
 TIMING_SHARE = 0.3
 """Share of the stage's time that the latency model may time shapes."""
 
@@ -33,6 +39,7 @@ DEPTH_ROWS = 768
 
 def run_extract(work: Workspace, budget_s: float) -> str:
     """Search, extract and repair sub-models over a grid of latencies."""
+    start_s = work.plan.used_s
     latency = latency_model(work)
     depths = depth_table(work, budget_s)
     mask = UnitMask.full(work.full)
@@ -41,6 +48,10 @@ def run_extract(work: Workspace, budget_s: float) -> str:
     work.progress.say(f"{len(found)} sub-models chosen; extracting")
     means, batches = load_means(work), repair_batches(work, budget_s)
     record = record_parent(work.full, batches)
+    judge = score_on(
+        work.valid.encoded[:JUDGE_ROWS], work.valid.labels[:JUDGE_ROWS], work.pad_id
+    )
+    end_s = start_s + MOST_OF_BUDGET * budget_s
     for number, choice in enumerate(found):
         draft = Draft(
             name=f"sub-{number + 1:02d}",
@@ -52,15 +63,19 @@ def run_extract(work: Workspace, budget_s: float) -> str:
             predicted_ms=choice.predicted_ms,
         )
         small = repair(extract(work.full, choice.mask, means=means), record, batches).model
-        score = score_on(work.valid.encoded, work.valid.labels, work.pad_id)(small)
+        score = judge(small)
         draft.accuracy_valid, draft.nll_valid = score.accuracy, score.nll_nats
         save_candidate(work, draft, small)
         save_mask(work, draft.name, choice.mask)
+        if work.plan.used_s > end_s and number + 1 >= len(found) // 2:
+            work.progress.note("  the time of this stage is used up; heavier ones are left out")
+            break
         work.progress.say(
             f"{number + 1} of {len(found)}: {choice.predicted_ms:.2f} ms, "
             f"{score.accuracy:.1%} on validation rows before any training"
         )
-    return f"{len(found)} sub-models extracted, repaired and written"
+    n_written = sum(draft.kind == "submodel" for draft in work.state.drafts)
+    return f"{n_written} sub-models extracted, repaired and written"
 
 
 def latency_model(work: Workspace) -> LatencyModel:

@@ -1,8 +1,7 @@
 """The data, the stages of the run, how things were measured, their limits, and the machine."""
 
 from collections.abc import Sequence
-
-from pydantic import JsonValue
+from typing import Any
 
 from sparsepath.artifacts.analysis import DatasetFacts
 from sparsepath.report.html import Html, el
@@ -201,7 +200,7 @@ def machine(view: View) -> Section:
     return Section("machine", body)
 
 
-def _machine_facts(words: Words, found: dict[str, JsonValue]) -> Sequence[tuple[str, str]]:
+def _machine_facts(words: Words, found: dict[str, Any]) -> Sequence[tuple[str, str]]:
     pairs = []
     for key, value in found.items():
         if value is None:

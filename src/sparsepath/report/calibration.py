@@ -1,8 +1,7 @@
 """Whether a probability means what it says, and what answering only the sure rows would give."""
 
 from collections.abc import Sequence
-
-from pydantic import JsonValue
+from typing import Any
 
 from sparsepath.artifacts.analysis import Calibration
 from sparsepath.report import figure as fig
@@ -127,7 +126,7 @@ def _line(
 
 
 def _squared(
-    words: Words, traces: list[fig.Json], x_key: str, y_key: str, y_range: list[JsonValue]
+    words: Words, traces: list[fig.Json], x_key: str, y_key: str, y_range: list[Any]
 ) -> fig.Figure:
     wide = fig.layout(
         xaxis=fig.axis(words(x_key), tickformat=".0%", range=[0, 1.03]),

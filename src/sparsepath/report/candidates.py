@@ -18,6 +18,7 @@ from sparsepath.report.section import (
     more_button,
     stack,
     table,
+    two_lines,
 )
 from sparsepath.report.summary import friendly
 from sparsepath.report.tradeoff import by_group, scatter

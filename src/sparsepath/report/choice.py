@@ -84,6 +84,37 @@ def against_full(candidate: Candidate) -> Difference | None:
     return Difference(candidate.relative.accuracy_change, interval, _verdict(interval))
 
 
+class Pace(NamedTuple):
+    """How fast a candidate answers, against the full model."""
+
+    now_ms: float
+    before_ms: float | None
+    ratio: float
+    interval: Interval | None
+    is_mean: bool
+    """Means instead of medians: for candidates whose work differs from text to text."""
+
+
+def pace(candidate: Candidate, full: Candidate | None) -> Pace:
+    """Median latency and its measured ratio; for dynamic candidates means and their ratio.
+
+    The median of a dynamic candidate is that of its light path alone and would flatter it.
+    """
+    now, before = candidate.cost.latency_ms_mean, full.cost.latency_ms_mean if full else None
+    if candidate.kind == "dynamic" and now and before:
+        return Pace(now, before, before / now, None, is_mean=True)
+    relative = candidate.relative
+    median = full.cost.latency_ms_p50 if full else None
+    return Pace(
+        candidate.cost.latency_ms_p50, median, relative.speedup, relative.speedup_ci95, is_mean=False
+    )
+
+
+def latency_ms(candidate: Candidate) -> float:
+    """The latency to show where there is room for one: the mean of dynamic ones, else the median."""
+    return pace(candidate, candidate).now_ms
+
+
 def unpaired(first: Candidate, second: Candidate) -> Difference:
     """Difference of two accuracies from their own intervals, as if the rows differed.
 

@@ -9,9 +9,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
-
-from pydantic import JsonValue
+from typing import Any, NamedTuple
 
 BLUE = "#0072B2"
 SKY = "#56B4E9"
@@ -28,7 +26,7 @@ FONT = (
 )
 FONT_SIZE = 14
 
-Json = dict[str, JsonValue]
+Json = dict[str, Any]
 
 NARROW_MARGIN: Json = {"l": 56, "r": 12, "t": 12, "b": 60}
 """Margins where there is little width."""
@@ -39,7 +37,7 @@ class Variant(NamedTuple):
 
     data: list[Json]
     layout: Json
-    narrow: Mapping[str, JsonValue] = MappingProxyType({})
+    narrow: Mapping[str, Any] = MappingProxyType({})
     """Merged over `layout` in boxes less than 560 pixels wide."""
 
 
@@ -77,7 +75,7 @@ def label(text: str, width: int = 44, lines: int = 3) -> str:
     return "<br>".join(html.escape(piece, quote=False) for piece in pieces)
 
 
-def layout(**parts: JsonValue) -> Json:
+def layout(**parts: Any) -> Json:
     """The common layout with `parts` over it."""
     base: Json = {
         "font": {"family": FONT, "size": FONT_SIZE, "color": INK},
@@ -96,7 +94,7 @@ def layout(**parts: JsonValue) -> Json:
     return {**base, **parts}
 
 
-def axis(title: str, **parts: JsonValue) -> Json:
+def axis(title: str, **parts: Any) -> Json:
     """One axis with the common look."""
     base: Json = {
         "title": {"text": title, "standoff": 12, "font": {"size": 14}},
@@ -122,7 +120,7 @@ def log_ticks(values: Sequence[float]) -> tuple[list[float], list[str]]:
     return inside, [f"{tick:g}" for tick in inside]
 
 
-def log_range(values: Sequence[float], pad: float = 0.08) -> list[JsonValue]:
+def log_range(values: Sequence[float], pad: float = 0.08) -> list[Any]:
     """Axis range, in powers of ten, with some air at both ends."""
     low, high = math.log10(min(values)), math.log10(max(values))
     air = max(0.06, pad * (high - low))

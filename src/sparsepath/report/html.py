@@ -8,8 +8,7 @@ import html
 import json
 import re
 from collections.abc import Iterable
-
-from pydantic import JsonValue
+from typing import Any
 
 _VOID = {"br", "col", "hr", "input", "meta"}
 _BREAKS = re.compile(r"([_/.-]+)(?=\w)")
@@ -60,7 +59,7 @@ def breakable(text: str) -> Html:
     return Html(_BREAKS.sub(r"\1<wbr>", _safe(text)))
 
 
-def script_json(content: JsonValue) -> str:
+def script_json(content: Any) -> str:
     """JSON that may stand inside a script element, whatever texts it holds."""
     written = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":

@@ -6,7 +6,6 @@ keys: `{blanks}` are filled by the code, `*words*` become strong. The groups `st
 """
 
 import json
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -17,6 +16,7 @@ from sparsepath.errors import ConfigError
 from sparsepath.report.html import Html, rich
 
 Lang = Literal["en", "ja"]
+Number = int | float
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July",
@@ -44,23 +44,23 @@ class Words:
         """Our word for a name that a run file holds, or the name itself when we have none."""
         return self.table.get(f"{group}.{name}", name)
 
-    def integer(self, value: float) -> str:
+    def integer(self, value: Number) -> str:
         """A count, with thousands separated."""
         return _signed(f"{round(value):,}")
 
-    def number(self, value: float, digits: int = 2) -> str:
+    def number(self, value: Number, digits: int = 2) -> str:
         """A decimal number with a fixed count of digits."""
         return _signed(f"{value:,.{digits}f}")
 
-    def percent(self, share: float, digits: int = 1) -> str:
+    def percent(self, share: Number, digits: int = 1) -> str:
         """A share, 0.931 as 93.1%."""
         return _signed(f"{100 * share:,.{digits}f}%")
 
-    def points(self, change: float, *, plus: bool = True) -> str:
+    def points(self, change: Number, *, plus: bool = True) -> str:
         """A difference of shares in points, 0.004 as +0.4 points."""
         return self("unit.points", value=self.points_value(change, plus=plus))
 
-    def points_value(self, change: float, *, plus: bool = True) -> str:
+    def points_value(self, change: Number, *, plus: bool = True) -> str:
         """The same without the word."""
         rounded = round(100 * change, 1) + 0.0
         return _signed(f"{rounded:+.1f}" if plus and rounded else f"{rounded:.1f}")
@@ -79,20 +79,20 @@ class Words:
         """From one value to another."""
         return self("unit.between", low=low, high=high)
 
-    def times(self, ratio: float) -> str:
+    def times(self, ratio: Number) -> str:
         """A ratio, 6.2 times."""
         return self("unit.times", value=self.ratio(ratio))
 
-    def ratio(self, ratio: float) -> str:
+    def ratio(self, ratio: Number) -> str:
         """The bare number of a ratio, with two or three figures."""
         return self.number(ratio, 0 if ratio >= 100 else 1 if ratio >= 1.95 else 2)
 
-    def milliseconds(self, value: float) -> str:
+    def milliseconds(self, value: Number) -> str:
         """A latency, with as many digits as it carries."""
         digits = 3 if value < 0.1 else 2 if value < 10 else 1 if value < 100 else 0
         return self("unit.ms", value=self.number(value, digits))
 
-    def size(self, n_bytes: float) -> str:
+    def size(self, n_bytes: Number) -> str:
         """A file or memory size in decimal units."""
         for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
             if n_bytes >= scale:
@@ -100,7 +100,7 @@ class Words:
                 return f"{self.number(value, 0 if value >= 100 else 1)} {unit}"
         return f"{n_bytes:.0f} B"
 
-    def many(self, count: float) -> str:
+    def many(self, count: Number) -> str:
         """A large count in words: 22.7 million."""
         steps = ((1e8, "oku"), (1e4, "man")) if self.lang == "ja" else ((1e9, "g"), (1e6, "m"))
         for scale, name in steps:
@@ -110,7 +110,7 @@ class Words:
                 return self(f"unit.many.{name}", value=self.number(value, digits))
         return self.integer(count)
 
-    def duration(self, seconds: float) -> str:
+    def duration(self, seconds: Number) -> str:
         """A time span in hours, minutes and seconds, the two largest."""
         if seconds < 59.5:
             digits = 1 if 0 < seconds < 9.95 else 0
@@ -136,7 +136,7 @@ class Words:
         when = _parse(iso)
         return iso if when is None else f"{self.date(iso)} {when:%H:%M} UTC"
 
-    def p_value(self, p: float) -> str:
+    def p_value(self, p: Number) -> str:
         """A p value, never rounded to zero."""
         return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
@@ -155,11 +155,6 @@ def words(lang: str) -> Words:
     if lang in known:
         return Words(known[lang], _table(lang))
     raise ConfigError(f"no report in language {lang!r}", hint="use --lang en or --lang ja")
-
-
-def finite(value: float | None) -> bool:
-    """Whether a value exists and is a number."""
-    return value is not None and math.isfinite(value)
 
 
 def _table(lang: str) -> dict[str, str]:

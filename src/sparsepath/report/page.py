@@ -8,8 +8,7 @@ import base64
 import hashlib
 from collections.abc import Callable
 from importlib import resources
-
-from pydantic import JsonValue
+from typing import Any
 
 from sparsepath.report import background, costs
 from sparsepath.report.calibration import calibration
@@ -58,12 +57,12 @@ def render(view: View) -> str:
     """
     sections = [section for make in SECTIONS if (section := make(view)) is not None]
     scripts = [plotly_source(), _asset("report.js")]
-    figures: dict[str, JsonValue] = {
+    figures: dict[str, Any] = {
         identity: figure.as_json()
         for section in sections
         for identity, figure in section.figures.items()
     }
-    settings: dict[str, JsonValue] = {"figures": figures, "words": _script_words(view)}
+    settings: dict[str, Any] = {"figures": figures, "words": _script_words(view)}
     body = el(
         "body",
         el("a", view.words("page.skip"), href="#main", cls="skip"),
@@ -128,10 +127,10 @@ def _footer(view: View) -> Html:
     return el("footer", join([el("p", made), el("noscript", view.words("page.noscript"))]))
 
 
-def _script_words(view: View) -> dict[str, JsonValue]:
+def _script_words(view: View) -> dict[str, Any]:
     """Words that the page's script shows by itself."""
     keys = [key for key in view.words.table if key.startswith("plotly.")]
-    plotly: dict[str, JsonValue] = {
+    plotly: dict[str, Any] = {
         view.words.table[key].split("|")[0]: view.words.table[key].split("|")[1] for key in keys
     }
     return {"lang": view.words.lang, "plotly": plotly, "fewer": view.words("more.fewer"),

@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
     shown: str
     """Plain text or `Html`."""
-    order: float | str | None = None
+    order: int | float | str | None = None
     """What the column is sorted by; None sorts last."""
 
 

@@ -10,6 +10,8 @@ from sparsepath.report.choice import (
     against_full,
     full_model,
     group_of,
+    latency_ms,
+    pace,
     plain_controls,
     recommended,
     unpaired,
@@ -17,11 +19,15 @@ from sparsepath.report.choice import (
 from sparsepath.report.html import Html, breakable, el, join
 from sparsepath.report.inputs import View
 from sparsepath.report.language import Words
+from sparsepath.report.phrases import said
 from sparsepath.report.section import bar, command, note, spot
 
 _SAME_SPEED = 1.05
 _FEW_ROWS = 500
 _MAX_PLAIN = 4
+_CLOSE = 0.005
+_DEFAULT_RULE = "smallest latency with accuracy within 1 point of full"
+_UNMET = "no candidate meets this"
 
 
 class _Pair(NamedTuple):
@@ -44,12 +50,14 @@ def summary(view: View) -> Html:
     """The whole first screen."""
     chosen = recommended(view.results)
     parts: list[Html | None] = [_eyebrow(view)]
-    if chosen is None:
+    if chosen is None or view.results is None:
         parts += [el("h1", view.words("summary.none")), _state(view)]
         parts.append(el("p", view.words("summary.none.why"), cls="lead"))
         return el("header", *parts, cls="hero", id="top")
     pair = _Pair(chosen, full_model(view.candidates))
-    parts += [el("h1", _headline(view.words, pair)), _state(view)]
+    is_unmet = _UNMET in (view.results.recommended.why if view.results.recommended else "")
+    headline = _headline(view.words, pair, is_unmet=is_unmet)
+    parts += [el("h1", headline), _state(view), _unmet(view, chosen) if is_unmet else None]
     parts.append(el("p", _rule(view), cls="lead"))
     parts.append(_tiles(view, pair))
     verdicts = el("div", _verdict(view, pair), _plain_verdict(view, pair), cls="verdicts")
@@ -77,21 +85,26 @@ def _state(view: View) -> Html | None:
     return note(el("p", view.words.rich(key, error=view.run.error or "")), kind="warn")
 
 
-def _headline(words: Words, pair: _Pair) -> Html:
+def _headline(words: Words, pair: _Pair, *, is_unmet: bool) -> Html:
     chosen = pair.chosen
-    if group_of(chosen) == "full":
+    if group_of(chosen) == "full" and not is_unmet:
         return words.rich("summary.keep", name=_name(chosen.name))
-    relative = chosen.relative
+    relative, ratio = chosen.relative, pace(chosen, pair.full).ratio
     return words.rich(
-        "summary.take",
+        "summary.nearest" if is_unmet else "summary.take",
         name=_name(chosen.name),
-        speed=words(
-            "summary.speed" if relative.speedup >= _SAME_SPEED else "summary.speed.same",
-            ratio=words.ratio(relative.speedup),
-        ),
+        speed=_speed_words(words, ratio),
         size=_size_words(words, relative.size_ratio),
         loss=_loss_words(words, relative.accuracy_change),
     )
+
+
+def _speed_words(words: Words, ratio: float) -> str:
+    if ratio >= _SAME_SPEED:
+        return words("summary.speed", ratio=words.ratio(ratio))
+    if ratio > 1 / _SAME_SPEED:
+        return words("summary.speed.same")
+    return words("summary.speed.slower", ratio=words.ratio(1 / ratio))
 
 
 def _name(name: str) -> Html:
@@ -112,39 +125,41 @@ def _loss_words(words: Words, change: float) -> str:
 
 def _rule(view: View) -> Html:
     words = view.words
-    assert view.results is not None
-    assert view.results.recommended is not None
-    rule = words.known("rule", view.results.recommended.rule)
+    rule = _rule_words(view)
     n_considered = sum(not item.is_control for item in view.candidates)
     return words.rich("summary.rule", rule=rule, n=words.integer(n_considered))
 
 
+def _rule_words(view: View) -> str:
+    assert view.results is not None
+    assert view.results.recommended is not None
+    rule = view.results.recommended.rule
+    return view.words("rule.default") if rule == _DEFAULT_RULE else said(view.words, rule)
+
+
+def _unmet(view: View, chosen: Candidate) -> Html:
+    text = view.words.rich("summary.unmet", rule=_rule_words(view), name=chosen.name)
+    return note(el("p", text), kind="warn")
+
+
 def _tiles(view: View, pair: _Pair) -> Html:
     words, chosen, relative = view.words, pair.chosen, pair.chosen.relative
-    full = pair.full or chosen
-    low, high = (words.ratio(end) for end in relative.speedup_ci95)
+    full = pair.full if pair.full is not chosen else None
     difference = against_full(chosen)
+    size = words.rich("tile.size.detail", before=words.size(full.cost.size_bytes)) if full else None
+    accuracy = words.percent(full.quality.accuracy) if full else ""
     tiles = [
-        _tile(
-            words("tile.speed"),
-            words.times(relative.speedup),
-            words.rich(
-                "tile.speed.detail",
-                now=words.milliseconds(chosen.cost.latency_ms_p50),
-                before=words.milliseconds(full.cost.latency_ms_p50),
-            ),
-            words("tile.interval", interval=words.between(low, high)),
-        ),
+        _speed_tile(words, chosen, full),
         _tile(
             words("tile.size"),
             words.size(chosen.cost.size_bytes),
-            words.rich("tile.size.detail", before=words.size(full.cost.size_bytes)),
+            size,
             words("tile.size.share", share=words.percent(relative.size_ratio)),
         ),
         _tile(
             words("tile.accuracy"),
             words.percent(chosen.quality.accuracy),
-            words.rich("tile.accuracy.detail", before=words.percent(full.quality.accuracy)),
+            words.rich("tile.accuracy.detail", before=accuracy) if full else None,
             words("tile.interval", interval=words.percent_range(chosen.quality.accuracy_ci95)),
         ),
         _tile(
@@ -159,12 +174,24 @@ def _tiles(view: View, pair: _Pair) -> Html:
     return el("div", *tiles, cls="tiles")
 
 
-def _tile(title: str, value: str, detail: Html, small: str) -> Html:
+def _speed_tile(words: Words, chosen: Candidate, full: Candidate | None) -> Html:
+    found = pace(chosen, full)
+    key = "alone" if full is None else "mean" if found.is_mean else "detail"
+    before = "" if found.before_ms is None else words.milliseconds(found.before_ms)
+    detail = words.rich(f"tile.speed.{key}", now=words.milliseconds(found.now_ms), before=before)
+    small = words("tile.speed.ratio")
+    if found.interval is not None:
+        low, high = (words.ratio(end) for end in found.interval)
+        small = words("tile.interval", interval=words.between(low, high))
+    return _tile(words("tile.speed"), words.times(found.ratio), detail, small)
+
+
+def _tile(title: str, value: str, detail: Html | None, small: str) -> Html:
     return el(
         "div",
         el("h2", title),
         el("p", value, cls="value"),
-        el("p", detail),
+        el("p", detail) if detail else None,
         el("p", small, cls="small"),
         cls="tile",
     )
@@ -195,13 +222,15 @@ def _plain_verdict(view: View, pair: _Pair) -> Html | None:
     rivals = [item for item in plain_controls(view.candidates) if item.name != chosen.name]
     if not rivals:
         return None
-    limit = chosen.cost.latency_ms_p50 * _SAME_SPEED
-    fast = [item for item in rivals if item.cost.latency_ms_p50 <= limit]
-    slow = [item for item in rivals if item.cost.latency_ms_p50 > limit]
+    limit = latency_ms(chosen) * _SAME_SPEED
+    fast = [item for item in rivals if latency_ms(item) <= limit]
+    slow = [item for item in rivals if latency_ms(item) > limit]
     as_good = [item for item in fast if unpaired(chosen, item).verdict != "better"]
     if as_good:
-        verdict = unpaired(chosen, as_good[0]).verdict
-        text = _rival(words, f"plain.{verdict}", chosen, as_good[0])
+        difference = unpaired(chosen, as_good[0])
+        is_close = difference.verdict == "unclear" and difference.change <= _CLOSE
+        key = "plain.close" if is_close else f"plain.{difference.verdict}"
+        text = _rival(words, key, chosen, as_good[0])
         return note(el("p", text), kind="warn")
     clauses = [_rival(words, "plain.fast", chosen, fast[0])] if fast else []
     if slow:
@@ -218,11 +247,11 @@ def _rival(words: Words, key: str, chosen: Candidate, rival: Candidate) -> Html:
         key,
         name=friendly(words, rival),
         accuracy=words.percent(rival.quality.accuracy),
-        latency=words.milliseconds(rival.cost.latency_ms_p50),
-        ours=words.milliseconds(chosen.cost.latency_ms_p50),
+        latency=words.milliseconds(latency_ms(rival)),
+        ours=words.milliseconds(latency_ms(chosen)),
         change=words.points(abs(difference.change), plus=False),
         interval=words.points_range(difference.interval),
-        ratio=words.ratio(rival.cost.latency_ms_p50 / max(chosen.cost.latency_ms_p50, 1e-6)),
+        ratio=words.ratio(latency_ms(rival) / max(latency_ms(chosen), 1e-6)),
     )
 
 
@@ -248,7 +277,9 @@ def _next(view: View, pair: _Pair) -> Html:
     words, chosen = view.words, pair.chosen
     steps: list[Html] = []
     folder = chosen.folder or f"models/{chosen.name}"
-    line = ("sparsepath", "predict", f"{view.folder}/{folder}", "new.csv", "-o", "labels.csv")
+    line = ["sparsepath", "predict", f"{view.folder}/{folder}", "new.csv", "-o", "labels.csv"]
+    if chosen.precision != "fp32":
+        line += ["--precision", chosen.precision]
     steps.append(el("li", words.rich("next.try"), command(line)))
     flips = view.analysis.flips.get(chosen.name, [])
     if flips:
@@ -288,7 +319,7 @@ def _glance(view: View, pair: _Pair) -> Html:
     scale = _Scale(
         min(item.quality.accuracy_ci95[0] for item in shown),
         max(item.quality.accuracy_ci95[1] for item in shown),
-        max(item.cost.latency_ms_p50 for item in shown) or 1.0,
+        max(latency_ms(item) for item in shown) or 1.0,
         max(item.cost.size_bytes for item in shown) or 1,
     )
     return el(
@@ -309,7 +340,7 @@ def _glance_row(words: Words, item: Candidate, scale: _Scale, *, is_chosen: bool
     cost = item.cost
     cells = (
         (words.percent(item.quality.accuracy), spot(place, low, high, kind)),
-        (words.milliseconds(cost.latency_ms_p50), bar(cost.latency_ms_p50 / scale.slowest, kind)),
+        (words.milliseconds(latency_ms(item)), bar(latency_ms(item) / scale.slowest, kind)),
         (words.size(cost.size_bytes), bar(cost.size_bytes / scale.largest, kind)),
     )
     tag = el("span", words("glance.chosen"), cls="tag") if is_chosen else None

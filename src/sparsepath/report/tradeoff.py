@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-
-from pydantic import JsonValue
+from typing import Any
 
 from sparsepath.artifacts.schema import Candidate
 from sparsepath.report import figure as fig
@@ -35,6 +34,11 @@ def tradeoff(view: View) -> Section | None:
         return None
     words = view.words
     chosen = recommended(view.results)
+    means = [item.cost.latency_ms_mean for item in items]
+    axis = "axis.latency" if None in means else "axis.latency.mean"
+    if None in means:
+        items = [_with_median(item) for item in items]
+        chosen = chosen and _with_median(chosen)
     traces = _traces(words, items, chosen)
     near, n_below = _near_range(items, chosen)
     everything = _range([end for item in items for end in item.quality.accuracy_ci95])
@@ -90,9 +94,7 @@ def scatter(
     """One group's points with intervals and hover texts."""
     colour, symbol = MARKS[group]
     is_hollow = group in {"submodel", "int8"}
-    fills: list[JsonValue] = [
-        colour if item.pareto or not is_hollow else "#ffffff" for item in items
-    ]
+    fills: list[Any] = [colour if item.pareto or not is_hollow else "#ffffff" for item in items]
     return {
         "type": "scatter",
         "mode": "markers",
@@ -166,7 +168,7 @@ def _variant(
     words: Words,
     items: Sequence[Candidate],
     traces: list[fig.Json],
-    y_range: list[JsonValue],
+    y_range: list[Any],
     chosen: Candidate | None,
 ) -> fig.Variant:
     latencies = [_latency(item) for item in items]
@@ -191,11 +193,11 @@ def _variant(
     return fig.Variant(traces, wide, narrow)
 
 
-def _notes(words: Words, items: Sequence[Candidate], chosen: Candidate | None) -> list[JsonValue]:
+def _notes(words: Words, items: Sequence[Candidate], chosen: Candidate | None) -> list[Any]:
     """Names beside the points that matter most, above the line, where nothing else is."""
     full = full_model(items)
     slowest, fastest = max(map(_latency, items)), min(map(_latency, items))
-    notes: list[JsonValue] = []
+    notes: list[Any] = []
     if chosen:
         text = words("tradeoff.take", name=fig.label(chosen.name, 24, 2))
         is_at_left = _latency(chosen) < fastest * (slowest / fastest) ** 0.3
@@ -224,9 +226,7 @@ def _arrow(item: Candidate, text: str, offset: tuple[int, int]) -> fig.Json:
     }
 
 
-def _near_range(
-    items: Sequence[Candidate], chosen: Candidate | None
-) -> tuple[list[JsonValue], int]:
+def _near_range(items: Sequence[Candidate], chosen: Candidate | None) -> tuple[list[Any], int]:
     """Accuracy range that holds what is worth choosing, and how many points lie below it."""
     worth = [*pareto(items), *(item for item in items if group_of(item) in {"full", "dynamic"})]
     best = max(item.quality.accuracy for item in worth or items)
@@ -239,18 +239,24 @@ def _near_range(
     return y_range, sum(item.quality.accuracy < low for item in items)
 
 
-def _range(values: Sequence[float]) -> list[JsonValue]:
+def _range(values: Sequence[float]) -> list[Any]:
     low, high = min(values), max(values)
     air = max(0.004, 0.08 * (high - low))
     return [max(-0.02, low - 1.6 * air), min(1.02, high + 1.2 * air)]
 
 
-def _span(y_range: list[JsonValue]) -> float:
+def _span(y_range: list[Any]) -> float:
     low, high = y_range
     assert isinstance(low, float)
     assert isinstance(high, float)
     return high - low
 
 
+def _with_median(item: Candidate) -> Candidate:
+    """Let the median stand for the mean, where not every candidate has one."""
+    cost = item.cost.model_copy(update={"latency_ms_mean": item.cost.latency_ms_p50})
+    return item.model_copy(update={"cost": cost})
+
+
 def _latency(item: Candidate) -> float:
-    return max(_TINY_MS, item.cost.latency_ms_p50)
+    return max(_TINY_MS, item.cost.latency_ms_mean or 0.0)

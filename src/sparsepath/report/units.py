@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-
-from pydantic import JsonValue
+from typing import Any
 
 from sparsepath.artifacts.analysis import MethodScores, UnitReport
 from sparsepath.report import figure as fig
@@ -12,7 +11,7 @@ from sparsepath.report.inputs import View
 from sparsepath.report.language import Words
 from sparsepath.report.section import Section, bar, figure_box, stack, switch
 
-_SCALE: list[JsonValue] = [
+_SCALE: list[Any] = [
     [0.0, "#F4F7FB"],
     [0.25, "#C3D9EC"],
     [0.5, "#6FA8D2"],
@@ -59,16 +58,14 @@ def _heat_map(words: Words, key: str, grid: Sequence[Sequence[float | None]]) ->
     top = strongest if strongest > 0 else 1.0
     shares = [[None if v is None else max(0.0, v) / top for v in row] for row in grid]
     width = max(len(row) for row in shares)
-    colours: list[JsonValue] = [
-        [None if v is None else math.sqrt(v) for v in row] for row in shares
-    ]
-    hover: list[JsonValue] = [
+    colours: list[Any] = [[None if v is None else math.sqrt(v) for v in row] for row in shares]
+    hover: list[Any] = [
         [_hover(words, key, layer, i, width, value) for i, value in enumerate(row)]
         for layer, row in enumerate(shares)
     ]
     step = max(1, math.ceil(len(grid) / 24))
     names = [f"L{layer:02d}" for layer in range(len(grid))]
-    columns: list[JsonValue]
+    columns: list[Any]
     if key == "heads":
         columns = [f"H{head:02d}" for head in range(width)]
         ticks: fig.Json = {"tickvals": columns[:: max(1, math.ceil(width / 12))], "tickangle": 0}

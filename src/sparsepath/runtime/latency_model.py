@@ -12,14 +12,16 @@ Read with it: `timing.py` (how times are taken), `pathways.search` (what the pre
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from sparsepath.models.weights import Affine, AttentionWeights, EncoderWeights, MlpWeights
+from sparsepath.runtime.base import Masks
 from sparsepath.runtime.onnx_writer import write_onnx
 from sparsepath.runtime.session import open_session
 from sparsepath.runtime.timing import time_interleaved
@@ -35,6 +37,9 @@ MIN_BLOCKS: Final = 3
 
 GROUP_BYTES: Final = 256 * 2**20
 """Weights of graphs that are open together, so that fitting fits into memory."""
+
+N_ROWS: Final = 32
+"""Texts drawn."""
 
 WORDS: Final = 2000
 """Word embeddings of a timed graph; the number of rows does not change the time."""
@@ -106,8 +111,8 @@ def fit_latency(
     weights: EncoderWeights,
     lengths: Sequence[int],
     *,
+    tokenize: Callable[[int], object] | None = None,
     threads: int = 1,
-    tokenize_ms: float = 0.0,
     budget_s: float = 20.0,
     seed: int = 0,
 ) -> LatencyModel:
@@ -116,20 +121,21 @@ def fit_latency(
     Args:
         weights: the parent; only its shapes matter.
         lengths: numbers of tokens of texts as they will come; a sample of them is drawn.
+        tokenize: tokenizes the text at that place in `lengths`, which is timed as well; without
+            it, predictions leave tokenization out.
         threads: threads of the engine.
-        tokenize_ms: median time to tokenize a text, added to the fixed part.
         budget_s: seconds for timing; each graph is timed at least a few times.
         seed: draws shapes, lengths and orders.
     """
     rng = np.random.default_rng(seed)
     shapes = timed_shapes(weights.shape, rng)
-    drawn = rng.choice(np.asarray(lengths), size=32).clip(1, weights.max_length)
-    groups = list(_groups(weights, shapes))
+    rows = _draw_rows(weights, lengths, tokenize, rng)
     medians: list[float] = []
-    for group in groups:
+    for group in _groups(weights, shapes):
         share = budget_s * len(group) / len(shapes)
-        medians += _time_group(weights, group, drawn, threads=threads, max_s=share, rng=rng)
-    return _fit(weights, shapes, np.array(medians), tokenize_ms, float(drawn.mean()), threads)
+        medians += _time_group(weights, group, rows, threads=threads, max_s=share, rng=rng)
+    tokens = float(np.mean([len(ids) for ids in rows.ids]))
+    return _fit(weights, shapes, np.array(medians), tokens, threads)
 
 
 def timed_shapes(full: Shape, rng: np.random.Generator, n_random: int = 16) -> list[Shape]:
@@ -228,46 +234,71 @@ def _groups(weights: EncoderWeights, shapes: Sequence[Shape]) -> Iterator[list[S
     yield group
 
 
+class _Rows(NamedTuple):
+    """Made-up token ids as long as real texts, and how to tokenize those texts."""
+
+    ids: list[list[int]]
+    tokenize: list[Callable[[], object]]
+
+
+def _draw_rows(
+    weights: EncoderWeights,
+    lengths: Sequence[int],
+    tokenize: Callable[[int], object] | None,
+    rng: np.random.Generator,
+) -> _Rows:
+    """Draw texts; ids are made up, since a timed graph has few words."""
+    places = rng.integers(0, len(lengths), size=N_ROWS).tolist()
+    n_words = len(weights.words[:WORDS])
+    ids = [
+        rng.integers(0, n_words, size=min(max(lengths[place], 1), weights.max_length)).tolist()
+        for place in places
+    ]
+    if tokenize is None:
+        return _Rows(ids, [_nothing] * len(ids))
+    return _Rows(ids, [partial(tokenize, place) for place in places])
+
+
+def _nothing() -> None:
+    """Stand for tokenization where it is left out."""
+
+
 def _time_group(
     weights: EncoderWeights,
     shapes: Sequence[Shape],
-    lengths: NDArray[np.int64],
+    rows: _Rows,
     *,
     threads: int,
     max_s: float,
     rng: np.random.Generator,
 ) -> list[float]:
     """Return the median milliseconds of each shape."""
-    n_words = len(weights.words[:WORDS])
-    ids = [rng.integers(0, n_words, size=int(length)).tolist() for length in lengths]
     with tempfile.TemporaryDirectory(prefix="sparsepath-") as folder:
         calls: dict[str, Callable[[int], object]] = {}
         for number, shape in enumerate(shapes):
             path = Path(folder) / f"{number}.onnx"
             write_onnx(cut_to_shape(weights, shape), path)
-            calls[str(number)] = _call(path, weights.n_labels, ids, threads)
-        rows = np.stack([rng.permutation(len(ids))[:BLOCK] for _ in range(400)])
-        first = time_interleaved(calls, rows[:MIN_BLOCKS], rng=rng)
-        more = time_interleaved(calls, rows[MIN_BLOCKS:], rng=rng, max_s=max_s)
+            calls[str(number)] = _call(path, weights.n_labels, rows, threads)
+        blocks = np.stack([rng.permutation(len(rows.ids))[:BLOCK] for _ in range(400)])
+        first = time_interleaved(calls, blocks[:MIN_BLOCKS], rng=rng)
+        more = time_interleaved(calls, blocks[MIN_BLOCKS:], rng=rng, max_s=max_s)
         calls.clear()
-    return [
-        float(np.median(np.concatenate([first[name], more[name]])))
-        for name in map(str, range(len(shapes)))
-    ]
+    times = [np.concatenate([first[name], more[name]]) for name in first]
+    return [float(np.median(samples)) for samples in times]
 
 
-def _call(
-    path: Path, n_labels: int, ids: Sequence[list[int]], threads: int
-) -> Callable[[int], object]:
-    """Run a graph on a row as `SingleEngine.predict_one` does after tokenizing."""
+def _call(path: Path, n_labels: int, rows: _Rows, threads: int) -> Callable[[int], object]:
+    """Run a graph on a row as `SingleEngine.predict_one` does."""
     session = open_session(
         path, threads=threads, n_labels=n_labels, inputs=["input_ids", "attention_mask"]
     )
-    masks = {len(row): np.ones((1, len(row)), np.int64) for row in ids}
+    masks = Masks()
+    all_ids, tokenize = rows
 
     def call(row: int) -> object:
-        chosen = ids[row]
-        feeds = {"input_ids": np.array([chosen], np.int64), "attention_mask": masks[len(chosen)]}
+        tokenize[row]()
+        ids = all_ids[row]
+        feeds = {"input_ids": np.array([ids], np.int64), "attention_mask": masks.of(len(ids))}
         return session.run(["probabilities"], feeds)[0][0]
 
     return call
@@ -290,7 +321,6 @@ def _fit(
     weights: EncoderWeights,
     shapes: Sequence[Shape],
     measured_ms: NDArray[np.float64],
-    tokenize_ms: float,
     tokens: float,
     threads: int,
 ) -> LatencyModel:
@@ -298,12 +328,11 @@ def _fit(
     largest = _n_bytes(weights, weights.shape)
     knots = [knot for knot in KNOTS_BYTES if knot < largest]
     features = np.array([_features(weights, shape, knots) for shape in shapes])
-    target_ms = measured_ms + tokenize_ms
     # Columns come to like size, so that the solver's tolerance treats them alike.
     size = np.maximum(np.abs(features).max(axis=0), 1e-12)
-    solved, _ = nnls(features / size / target_ms[:, None], np.ones(len(shapes)))
+    solved, _ = nnls(features / size / measured_ms[:, None], np.ones(len(shapes)))
     found = [float(value) for value in solved / size]
-    error = np.median(np.abs(features @ np.array(found) / target_ms - 1.0))
+    error = np.median(np.abs(features @ np.array(found) / measured_ms - 1.0))
     head_bytes, neuron_bytes = _unit_bytes(weights)
     return LatencyModel(
         fixed_ms=found[0],

@@ -1,9 +1,10 @@
 """A classifier as an ONNX graph, written from its tensors and not traced.
 
-The graph uses ONNX Runtime's own fused operators, so what a layer costs is its matrix products and
-little else; `benchmarks/engine.py` compares it with other ways to run the same model. Positions
-beyond the model's maximum length are left out. Sublayers without units cost one addition and a
-norm, layers that are absent cost nothing.
+The graph uses ONNX Runtime's fused operators where they are faster on a CPU (attention, bias with
+GELU) and plain ones where they are not (its sum with layer norm takes five times as long as the
+parts). What a layer costs is its matrix products and little else; `benchmarks/engine.py` compares
+it with other ways to run the same model. Positions beyond the model's maximum length are left out.
+Sublayers without units cost one addition and a norm, layers that are absent cost nothing.
 
 Inputs `input_ids` and `attention_mask` (int64, [B, T], padding to the right); outputs `logits` and
 `probabilities` (float32, [B, C]). A stage of an early exit takes the residual stream `hidden`
@@ -36,12 +37,12 @@ class _Context:
 
     builder: GraphBuilder
     weights: EncoderWeights
-    mask: str
-    """The attention mask in int32."""
     biases: dict[int, str]
     """Window to the additive [1, 1, T, T] bias that closes what lies outside."""
     rotations: dict[float, tuple[str, str]]
     """Rotary base to its cosine and sine tables."""
+    mask: str = ""
+    """The attention mask in int32, where a layer needs it."""
     start: str = ""
     """Position of the first token, where rotary positions need it."""
 
@@ -94,12 +95,11 @@ def _write(
 ) -> None:
     """Build and save a classifier or a stage of one."""
     builder = GraphBuilder()
-    mask = builder.node("Cast", ["attention_mask"], to=INT32)
-    context = _Context(builder=builder, weights=weights, mask=mask, biases={}, rotations={})
+    context = _Context(builder=builder, weights=weights, biases={}, rotations={})
     inputs = [value("attention_mask", INT64, ["batch", "tokens"])]
     if takes_ids:
         inputs.insert(0, value("input_ids", INT64, ["batch", "tokens"]))
-        hidden = _embed_packed(context) if packs_words else _embed(context)
+        hidden = _embed(context, packs_words=packs_words)
     else:
         inputs.insert(0, value("hidden", FLOAT, ["batch", "tokens", weights.width]))
         hidden = "hidden"
@@ -118,40 +118,33 @@ def _write(
     builder.save(path, inputs, outputs)
 
 
-def _embed(context: _Context) -> str:
+def _embed(context: _Context, *, packs_words: bool) -> str:
     """Token ids to the first residual stream."""
     builder, weights = context.builder, context.weights
-    words = builder.constant(weights.words, "words")
-    if weights.positions is None:
-        hidden = builder.node("Gather", [words, "input_ids"])
-        return _norm(builder, hidden, weights.embedding_norm)
-    ids = builder.node("Cast", ["input_ids"], to=INT32)
-    positions = builder.constant(weights.positions, "positions")
-    scale, shift = _norm_constants(builder, weights.embedding_norm)
-    return builder.nodes(
-        "EmbedLayerNormalization",
-        [ids, "", words, positions, "", scale, shift],
-        [True, True],
-        domain=CONTRIB,
-        epsilon=weights.embedding_norm.epsilon,
-    )[0]
+    hidden = _packed_words(context) if packs_words else _words(context)
+    if weights.positions is not None:
+        positions = builder.constant(weights.positions, "positions")
+        count = builder.node("Shape", ["input_ids"], start=1, end=2)
+        zero = builder.constant(np.array([0]), "zero")
+        used = builder.node("Slice", [positions, zero, count, zero])
+        hidden = builder.node("Add", [hidden, used])
+    return _norm(builder, hidden, weights.embedding_norm)
 
 
-def _embed_packed(context: _Context) -> str:
-    """As `_embed`, from word embeddings in int8."""
-    builder, weights = context.builder, context.weights
-    scale_V1 = np.abs(weights.words).max(axis=1, keepdims=True, initial=1e-12) / np.float32(127)
-    packed = np.round(weights.words / scale_V1).astype(np.int8)
+def _words(context: _Context) -> str:
+    """Look up word embeddings."""
+    words = context.builder.constant(context.weights.words, "words")
+    return context.builder.node("Gather", [words, "input_ids"])
+
+
+def _packed_words(context: _Context) -> str:
+    """Look up word embeddings in int8 and multiply each with its scale."""
+    builder, words = context.builder, context.weights.words
+    scale_V1 = np.abs(words).max(axis=1, keepdims=True, initial=1e-12) / np.float32(127)
+    packed = np.round(words / scale_V1).astype(np.int8)
     rows = builder.node("Gather", [builder.constant(packed, "words"), "input_ids"])
     scales = builder.node("Gather", [builder.constant(scale_V1, "word_scales"), "input_ids"])
-    hidden = builder.node("Mul", [builder.node("Cast", [rows], to=FLOAT), scales])
-    if weights.positions is None:
-        return _norm(builder, hidden, weights.embedding_norm)
-    positions = builder.constant(weights.positions, "positions")
-    count = builder.node("Shape", ["input_ids"], start=1, end=2)
-    zero = builder.constant(np.array([0]), "zero")
-    used = builder.node("Slice", [positions, zero, count, zero])
-    return _norm(builder, builder.node("Add", [hidden, used]), weights.embedding_norm)
+    return builder.node("Mul", [builder.node("Cast", [rows], to=FLOAT), scales])
 
 
 def _classify(context: _Context, hidden: str, head: Affine) -> None:
@@ -162,10 +155,9 @@ def _classify(context: _Context, hidden: str, head: Affine) -> None:
         pooled = builder.node("Gather", [hidden, zero], axis=1)
     else:
         axis = builder.constant(np.array([1]), "axis")
-        mask = builder.node("Cast", [context.mask], to=FLOAT)
-        count = builder.node("ReduceSum", [mask, axis], keepdims=1)
-        share = builder.node("Unsqueeze", [builder.node("Div", [mask, count]), axis])
-        mean = builder.node("MatMul", [share, hidden])
+        mask = builder.node("Cast", ["attention_mask"], to=FLOAT)
+        share = builder.node("LpNormalization", [mask], axis=1, p=1)
+        mean = builder.node("MatMul", [builder.node("Unsqueeze", [share, axis]), hidden])
         pooled = builder.node("Squeeze", [mean, axis])
     weight = builder.constant(head.weight, "classifier")
     bias = [] if head.bias is None else [builder.constant(head.bias, "classifier_bias")]
@@ -179,32 +171,19 @@ def _post_norm_layers(context: _Context, hidden: str) -> str:
         assert layer.attention_norm is not None
         for part, norm in ((layer.attention, layer.attention_norm), (layer.mlp, layer.mlp_norm)):
             change = _sublayer(context, hidden, part)
-            hidden = _add_norm(context.builder, hidden, change, part.output.bias, norm)[0]
+            total = _add(context.builder, hidden, change, part.output.bias)
+            hidden = _norm(context.builder, total, norm)
     return hidden
 
 
 def _pre_norm_layers(context: _Context, hidden: str) -> str:
-    """Layers that normalise before each sublayer: ModernBERT.
-
-    Each residual sum is fused with the norm that reads it.
-    """
+    """Layers that normalise before each sublayer: ModernBERT."""
     builder = context.builder
-    steps: list[tuple[AttentionWeights | MlpWeights, Norm | None]] = []
     for layer in context.weights.layers:
-        steps += [(layer.attention, layer.attention_norm), (layer.mlp, layer.mlp_norm)]
-    if not steps:
-        return hidden
-    first = steps[0][1]
-    normed = hidden if first is None else _norm(builder, hidden, first)
-    for number, (part, _) in enumerate(steps):
-        change = _sublayer(context, normed, part)
-        following = steps[number + 1][1] if number + 1 < len(steps) else None
-        if following is None:
+        for part, norm in ((layer.attention, layer.attention_norm), (layer.mlp, layer.mlp_norm)):
+            normed = hidden if norm is None else _norm(builder, hidden, norm)
+            change = _sublayer(context, normed, part)
             hidden = _add(builder, hidden, change, part.output.bias)
-            normed = hidden
-        else:
-            bias = part.output.bias
-            normed, hidden = _add_norm(builder, hidden, change, bias, following, wants_sum=True)
     return hidden
 
 
@@ -236,7 +215,7 @@ def _packed_attention(context: _Context, hidden: str, part: AttentionWeights) ->
             hidden,
             builder.constant(weight, "qkv"),
             builder.constant(bias, "qkv_bias"),
-            context.mask,
+            _mask(context),
         ],
         domain=CONTRIB,
         num_heads=part.n_heads,
@@ -262,11 +241,18 @@ def _rotary_attention(context: _Context, hidden: str, part: AttentionWeights) ->
     window = "" if part.window is None else _window_bias(context, part.window)
     return builder.node(
         "MultiHeadAttention",
-        [query, key, attended, "", context.mask, window],
+        [query, key, attended, "", _mask(context), window],
         domain=CONTRIB,
         num_heads=part.n_heads,
         mask_filter_value=_MASKED,
     )
+
+
+def _mask(context: _Context) -> str:
+    """The attention mask as the attention operators want it."""
+    if not context.mask:
+        context.mask = context.builder.node("Cast", ["attention_mask"], to=INT32)
+    return context.mask
 
 
 def _rotate(context: _Context, name: str, base: float, head_dim: int) -> str:
@@ -340,36 +326,13 @@ def _linear(builder: GraphBuilder, hidden: str, part: Affine, name: str) -> str:
 
 
 def _add(builder: GraphBuilder, hidden: str, change: str | None, bias: np.ndarray | None) -> str:
-    """Residual sum without a norm; a change of None is a sublayer without units."""
+    """Residual sum; a change of None is a sublayer without units."""
     if bias is not None:
-        hidden = builder.node("Add", [hidden, builder.constant(bias, "output_bias")])
-    return hidden if change is None else builder.node("Add", [hidden, change])
-
-
-def _add_norm(
-    builder: GraphBuilder,
-    hidden: str,
-    change: str | None,
-    bias: np.ndarray | None,
-    norm: Norm,
-    wants_sum: bool = False,
-) -> tuple[str, str]:
-    """Residual sum and norm; returns the normalised stream and, where wanted, the sum."""
-    if change is None:
-        total = _add(builder, hidden, None, bias)
-        return _norm(builder, total, norm), total
-    scale, shift = _norm_constants(builder, norm)
-    inputs = [change, hidden, scale, shift]
-    if bias is not None:
-        inputs.append(builder.constant(bias, "output_bias"))
-    names = builder.nodes(
-        "SkipLayerNormalization",
-        inputs,
-        [True, False, False, wants_sum],
-        domain=CONTRIB,
-        epsilon=norm.epsilon,
-    )
-    return names[0], names[3]
+        shift = builder.constant(bias, "output_bias")
+        if change is None:
+            return builder.node("Add", [hidden, shift])
+        change = builder.node("Add", [change, shift])
+    return hidden if change is None else builder.node("Add", [change, hidden])
 
 
 def _norm(builder: GraphBuilder, hidden: str, norm: Norm) -> str:

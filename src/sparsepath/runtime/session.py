@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
@@ -19,6 +19,9 @@ _FAILURES = (
     states.NotImplemented,
     states.RuntimeException,
 )
+
+SLOW_OPTIMIZERS: Final = ["SkipLayerNormFusion", "EmbedLayerNormFusion"]
+"""Fusions whose result is slower on a CPU than its parts (`onnx_writer.py`)."""
 
 
 def open_session(path: Path, *, threads: int, n_labels: int, inputs: Sequence[str]) -> Any:
@@ -53,7 +56,10 @@ def open_session(path: Path, *, threads: int, n_labels: int, inputs: Sequence[st
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+            str(path),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=SLOW_OPTIMIZERS,
         )
     except _FAILURES as err:
         raise ModelError(

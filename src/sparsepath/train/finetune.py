@@ -36,8 +36,8 @@ def label_loss(labels: Int[Tensor, " rows"], *, smoothing: float = 0.1) -> LossF
         smoothing: Share of the probability that is spread over all classes, 0 to 1.
     """
 
-    def loss(logits: Tensor, rows: Sequence[int]) -> Tensor:
-        truth_B = labels[torch.as_tensor(rows)]
+    def loss(logits: Tensor, rows: Tensor) -> Tensor:
+        truth_B = labels[rows]
         return functional.cross_entropy(logits, truth_B, label_smoothing=smoothing)
 
     return loss
@@ -59,12 +59,11 @@ def teacher_loss(
         label_share: Weight of the cross-entropy against the labels, 0 to 1.
     """
 
-    def loss(logits: Tensor, rows: Sequence[int]) -> Tensor:
-        rows_B = torch.as_tensor(rows)
+    def loss(logits: Tensor, rows: Tensor) -> Tensor:
         soft_BC = functional.log_softmax(logits / temperature, dim=-1)
-        want_BC = functional.softmax(teacher[rows_B] / temperature, dim=-1)
+        want_BC = functional.softmax(teacher[rows] / temperature, dim=-1)
         softened = functional.kl_div(soft_BC, want_BC, reduction="batchmean") * temperature**2
-        truth_B = labels[rows_B]
+        truth_B = labels[rows]
         if label_share == 0 or bool((truth_B == NO_LABEL).all()):
             return softened
         hard = functional.cross_entropy(logits, truth_B, ignore_index=NO_LABEL)
@@ -124,6 +123,6 @@ def _gather(
             values = compute(batch.input_ids, batch.attention_mask)
             if out is None:
                 out = values.new_empty((len(encoded), values.shape[-1]))
-            out[torch.as_tensor(batch.rows)] = values
+            out[batch.rows] = values
     assert out is not None, "no rows"
     return out

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ N_TIMED_STEPS = 8
 
 N_STEPS_BETWEEN_PLANS = 16
 """Steps between two looks at the clock."""
+
+RECENT_SHARE = 0.05
+"""Weight of the last step in the running mean of the time that a step takes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,11 +98,8 @@ class FitResult(NamedTuple):
     """Why it ended: "planned", "patience" or "time"."""
 
 
-class LossFunction(Protocol):
-    """Loss of one batch."""
-
-    def __call__(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
-        """Give the mean loss of `logits` (B, C) for the training rows named."""
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+"""Gives the mean loss of logits (B, C) for the training rows named (B)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +131,7 @@ class FitJob:
     """Called after each step with steps done, steps planned and what is being learnt."""
 
 
+@runtime_checkable
 class Checkpoints(Protocol):
     """Where a fit keeps its state between steps."""
 
@@ -197,12 +198,12 @@ class _Run:
         self.job, self.config = job, config
         self.steps_per_epoch = max(1, math.ceil(len(job.encoded) / config.batch_size))
         self.is_timed = n_steps is None and math.isfinite(job.budget_s)
-        longest = max(1, math.ceil(self.steps_per_epoch * config.max_epochs))
-        self.planned = longest if n_steps is None else n_steps
+        self.longest = max(1, math.ceil(self.steps_per_epoch * config.max_epochs))
+        self.planned = self.longest if n_steps is None else n_steps
         self.optimizer = _optimizer(job.model, config)
         self.clock = Clock(0.0)
         self.done = self.last_look = 0
-        self.progress = self.look_s = self.loss_nats = 0.0
+        self.progress = self.look_s = self.step_s = self.loss_nats = 0.0
         self.n_looks_without_gain = 0
         self.best: ValidationScore | None = None
         self.best_weights: dict[str, Tensor] = {}
@@ -224,6 +225,7 @@ class _Run:
 
     def step(self) -> None:
         """Take one step of the optimiser."""
+        start_s = self.clock.used_s
         batch = self._next_batch()
         self._set_rate()
         self.job.model.train()
@@ -240,7 +242,7 @@ class _Run:
         self.loss_nats += 0.1 * (float(loss.detach()) - self.loss_nats)
         self.progress += (1 - self.progress) / max(1, self.planned - self.done)
         self.done += 1
-        self._replan()
+        self._replan(self.clock.used_s - start_s)
         accuracy = f"{self.best.accuracy:.1%}" if self.best else "?"
         learnt = f"loss {self.loss_nats:.2f}, best on validation rows {accuracy}"
         self.job.on_step(self.done, self.planned, learnt)
@@ -274,6 +276,7 @@ class _Run:
                 "progress": self.progress,
                 "used_s": self.clock.used_s,
                 "look_s": self.look_s,
+                "step_s": self.step_s,
                 "waits": self.n_looks_without_gain,
                 "best": list(self.best or ()),
                 "ended": self.ended,
@@ -286,7 +289,8 @@ class _Run:
         numbers = state.numbers
         self.done = self.last_look = int(numbers["done"])
         self.planned, self.progress = int(numbers["planned"]), float(numbers["progress"])
-        self.look_s, self.n_looks_without_gain = float(numbers["look_s"]), int(numbers["waits"])
+        self.look_s, self.step_s = float(numbers["look_s"]), float(numbers["step_s"])
+        self.n_looks_without_gain = int(numbers["waits"])
         self.best, self.ended = ValidationScore(*numbers["best"]), str(numbers["ended"])
         self.clock = Clock(float(numbers["used_s"]))
         if self.done % self.steps_per_epoch:
@@ -329,17 +333,18 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * scale
 
-    def _replan(self) -> None:
-        """Shrink the plan when the clock says that it will not end in time."""
+    def _replan(self, taken_s: float) -> None:
+        """Fit the plan to the clock, from the time that recent steps took."""
+        share = 1.0 if self.done <= 2 else max(RECENT_SHARE, 1 / self.done)
+        self.step_s += share * (taken_s - self.step_s)
         is_due = self.done == N_TIMED_STEPS or self.done % N_STEPS_BETWEEN_PLANS == 0
         if not self.is_timed or not is_due:
             return
-        used = self.clock.used_s
-        step_s = used / self.done
+        used_s = self.clock.used_s
         n_looks = self.config.n_evaluations * (1 - self.progress) + 1
-        left_s = self.job.budget_s - used - n_looks * self.look_s
-        self.planned = min(self.planned, self.done + max(0, int(left_s / step_s)))
-        if used > self.job.budget_s:
+        left_s = self.job.budget_s - used_s - n_looks * self.look_s
+        self.planned = min(self.longest, self.done + max(0, int(left_s / self.step_s)))
+        if used_s > self.job.budget_s:
             self.ended = "time"
 
 

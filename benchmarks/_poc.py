@@ -1,0 +1,369 @@
+"""Runs a whole PoC per seed in a fresh process and reads the figures of its run folders."""
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import t as student_t
+
+from sparsepath.artifacts.analysis import Analysis
+from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
+from sparsepath.artifacts.explanation import ExplanationRecord
+from sparsepath.artifacts.provenance import machine, now_utc, package_versions
+from sparsepath.artifacts.schema import Candidate, Results, RunManifest
+from sparsepath.artifacts.store import read_json, read_jsonl
+from sparsepath.evaluate.quality import wilson_interval
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One table and the figures that are wanted on it."""
+
+    name: str
+    minutes: float
+    accuracy_target: float | None
+    """Accuracy of the full model."""
+    lead_target: float | None
+    """Points of the full model above TF-IDF and above the frozen encoder."""
+    speed_targets: tuple[tuple[float, float], ...]
+    """(points of accuracy that may be lost, times faster)."""
+    dynamic_target: float | None
+    """Points of the best dynamic candidate above the static line."""
+    int8_target: float | None
+    """Times faster than the full model in int8 at no lower accuracy."""
+
+
+class Run(NamedTuple):
+    """What one run left."""
+
+    seed: int
+    manifest: RunManifest
+    results: Results
+    analysis: Analysis
+    explanations: list[ExplanationRecord]
+
+
+def run_task(
+    task: Task, prepare: Callable[[Path, Path, int], tuple[Path, Path]], script: str
+) -> None:
+    """Parse the command line, run the task per seed, print and keep the rows.
+
+    Args:
+        task: What is measured.
+        prepare: Makes training and test files from the data folder, in a folder, for a seed.
+        script: Name of the benchmark.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, help="folder with the files that the script names")
+    parser.add_argument("--model", help="base model, as for `sparsepath poc`")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--minutes", type=float, default=task.minutes)
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "benchmarks")
+    given = parser.parse_args()
+    if given.data is None:
+        rows = [_missing(task, script)]
+    else:
+        runs = [_run(task, prepare, given, seed) for seed in given.seeds]
+        rows = _rows(task, runs, f"sparsepath bench {script} --data DATA", given)
+    write_rows(Path("benchmarks/results") / f"{script}.json", rows)
+    print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+
+
+def _run(
+    task: Task,
+    prepare: Callable[[Path, Path, int], tuple[Path, Path]],
+    given: argparse.Namespace,
+    seed: int,
+) -> Run:
+    """Run one PoC, or take the one that is there."""
+    place = given.runs / f"{task.name}-{given.minutes:g}min-seed{seed}"
+    data = given.runs / f"data-{task.name}-seed{seed}"
+    data.mkdir(parents=True, exist_ok=True)
+    train, test = prepare(given.data, data, seed)
+    command = [sys.executable, "-m", "sparsepath", "poc", str(train), "--test", str(test)]
+    command += ["--minutes", f"{given.minutes:g}", "--seed", str(seed), "--out", str(place)]
+    command += ["--model", given.model] if given.model else []
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return read_run(place, seed)
+
+
+def read_run(place: Path, seed: int) -> Run:
+    """Read what a run left."""
+    return Run(
+        seed,
+        read_json(place / "run.json", RunManifest),
+        read_json(place / "results.json", Results),
+        read_json(place / "analysis.json", Analysis),
+        read_jsonl(place / "explanations.jsonl", ExplanationRecord),
+    )
+
+
+def _missing(task: Task, script: str) -> BenchmarkRow:
+    """Say that the data is not there."""
+    return BenchmarkRow(
+        figure=f"{task.name}: all figures",
+        value=None,
+        unit="",
+        better="higher",
+        command=f"sparsepath bench {script} --data DATA",
+        date=now_utc()[:10],
+        note="needs --data, the folder with the task's files",
+    )
+
+
+class _Figure(NamedTuple):
+    """A figure before it is a row."""
+
+    name: str
+    values: list[float]
+    unit: str
+    target: float | None
+    better: str = "higher"
+    note: str = ""
+    ci95: Interval | None = None
+    peer: str | None = None
+
+
+def _rows(
+    task: Task, runs: Sequence[Run], command: str, given: argparse.Namespace
+) -> list[BenchmarkRow]:
+    """Compute every figure over the seeds."""
+    figures = [
+        *_full(task, runs),
+        *_speed(task, runs),
+        *_against_int8(task, runs),
+        *_dynamic(task, runs),
+        *_controls(runs),
+        *_process(runs),
+        *_explained(runs),
+    ]
+    facts = machine()
+    rows_n = sum(run.results.data.rows_test for run in runs)
+    return [
+        BenchmarkRow(
+            figure=f"{task.name}: {f.name}",
+            value=statistics.fmean(f.values) if f.values else None,
+            unit=f.unit,
+            better="lower" if f.better == "lower" else "higher",
+            target=f.target,
+            peer=f.peer,
+            ci95=f.ci95 or _interval(f.values),
+            n=rows_n,
+            threads=1,
+            machine=str(facts.get("cpu", "")),
+            versions=package_versions(),
+            command=command,
+            date=now_utc()[:10],
+            note="; ".join(
+                part
+                for part in (
+                    f"{len(f.values)} seeds, --minutes {given.minutes:g}",
+                    f"per seed {[round(v, 4) for v in f.values]}",
+                    f.note,
+                )
+                if part
+            ),
+        )
+        for f in figures
+    ]
+
+
+def _interval(values: Sequence[float]) -> Interval | None:
+    """Student's 95 % interval over the seeds; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    half = float(student_t.ppf(0.975, len(values) - 1)) * statistics.stdev(values)
+    half /= math.sqrt(len(values))
+    mean = statistics.fmean(values)
+    return mean - half, mean + half
+
+
+def _candidate(run: Run, name: str) -> Candidate | None:
+    """Find a candidate by name."""
+    return run.results.candidate(name)
+
+
+def _full(task: Task, runs: Sequence[Run]) -> list[_Figure]:
+    """Accuracy of the full model and its lead over plain models."""
+    accuracies, n = [], 0
+    for run in runs:
+        accuracies.append(_need(run, "full").quality.accuracy)
+        n += run.results.data.rows_test
+    pooled = wilson_interval(round(statistics.fmean(accuracies) * n), n)
+    found = [
+        _Figure("full model, accuracy", accuracies, "", task.accuracy_target, ci95=tuple(pooled))
+    ]
+    for control in ("tf-idf", "frozen-encoder", "word-embeddings"):
+        leads = [
+            100 * (_need(run, "full").quality.accuracy - _need(run, control).quality.accuracy)
+            for run in runs
+        ]
+        target = None if control == "word-embeddings" else task.lead_target
+        found.append(_Figure(f"full model above {control}", leads, "points", target))
+    return found
+
+
+def _need(run: Run, name: str) -> Candidate:
+    """Find a candidate that every run has."""
+    found = run.results.candidate(name)
+    assert found is not None, f"no candidate {name} in the run of seed {run.seed}"
+    return found
+
+
+def _submodels(runs: Sequence[Run]) -> list[str]:
+    """Names of the fp32 sub-models that every run has."""
+    names = [
+        {c.name for c in run.results.candidates if c.kind == "submodel" and c.precision == "fp32"}
+        for run in runs
+    ]
+    return sorted(set.intersection(*names))
+
+
+def _speed(task: Task, runs: Sequence[Run]) -> list[_Figure]:
+    """The fastest sub-model whose mean loss over the seeds stays within so many points."""
+    found = []
+    for points, target in task.speed_targets:
+        best: _Figure | None = None
+        for name in _submodels(runs):
+            candidates = [_need(run, name) for run in runs]
+            change = 100 * statistics.fmean(c.relative.accuracy_change for c in candidates)
+            speeds = [c.relative.speedup for c in candidates]
+            is_faster = best is None or statistics.fmean(speeds) > statistics.fmean(best.values)
+            if change >= -points and is_faster:
+                note = f"{name}, mean change {change:+.2f} points"
+                best = _Figure(
+                    f"sub-model within {points:g} points", speeds, "x", target, note=note
+                )
+        empty = _Figure(f"sub-model within {points:g} points", [], "x", target, note="none")
+        found.append(best or empty)
+    return found
+
+
+def _against_int8(task: Task, runs: Sequence[Run]) -> list[_Figure]:
+    """The fastest candidate that is no less accurate than the full model in int8."""
+    best: _Figure | None = None
+    names = set.intersection(
+        *({c.name for c in run.results.candidates if not c.is_control} for run in runs)
+    )
+    for name in sorted(names - {"full", "full-int8"}):
+        changes, speeds = [], []
+        for run in runs:
+            ours, peer = _need(run, name), _need(run, "full-int8")
+            changes.append(100 * (ours.quality.accuracy - peer.quality.accuracy))
+            speeds.append(peer.cost.latency_ms_p50 / ours.cost.latency_ms_p50)
+        change = statistics.fmean(changes)
+        if change >= 0 and (
+            best is None or statistics.fmean(speeds) > statistics.fmean(best.values)
+        ):
+            best = _Figure(
+                "best candidate against the full model in int8, at no lower accuracy",
+                speeds,
+                "x",
+                task.int8_target,
+                note=f"{name}, mean change {change:+.2f} points",
+                peer="full model, ONNX Runtime int8",
+            )
+    return [best] if best else []
+
+
+def _dynamic(task: Task, runs: Sequence[Run]) -> list[_Figure]:
+    """Points of each dynamic candidate above the static line at equal mean latency."""
+    names = set.intersection(*({d.name for d in run.analysis.dynamic} for run in runs))
+    found = []
+    for name in sorted(names):
+        gaps = [
+            100 * d.difference
+            for run in runs
+            for d in run.analysis.dynamic
+            if d.name == name and d.difference is not None
+        ]
+        found.append(_Figure(f"{name} above the static line", gaps, "points", task.dynamic_target))
+    return found
+
+
+def _controls(runs: Sequence[Run]) -> list[_Figure]:
+    """Points of the sub-model line above each kind of control at the control's latency."""
+    found = []
+    for kind in ("random", "layer-drop", "scratch"):
+        names = set.intersection(
+            *(
+                {c.name for c in run.results.candidates if c.name.startswith(f"{kind}-")}
+                for run in runs
+            )
+        )
+        for name in sorted(names):
+            gaps = [_above(run, name) for run in runs]
+            found.append(
+                _Figure(f"sub-model line above {name}", gaps, "points", 0.0, note="target: above 0")
+            )
+    return found
+
+
+def _above(run: Run, control: str) -> float:
+    """Accuracy of the sub-model line at a control's latency, minus the control's, in points."""
+    points = sorted(
+        (c.cost.latency_ms_p50, c.quality.accuracy)
+        for c in run.results.candidates
+        if c.kind in {"submodel", "full"} and c.precision == "fp32"
+    )
+    best, line = -1.0, []
+    for cost, accuracy in points:
+        if accuracy > best:
+            best = accuracy
+            line.append((cost, accuracy))
+    other = _need(run, control)
+    at = np.interp(
+        math.log(other.cost.latency_ms_p50), [math.log(c) for c, _ in line], [a for _, a in line]
+    )
+    return 100 * (float(at) - other.quality.accuracy)
+
+
+def _process(runs: Sequence[Run]) -> list[_Figure]:
+    """Sub-models, the time they took, the latency model, the time of all."""
+    seconds, counts, hits, overrun = [], [], [], []
+    for run in runs:
+        stages = {stage.name: stage.wall_s for stage in run.analysis.stages}
+        seconds.append((stages["score"] + stages["extract"]) / 60)
+        counts.append(
+            float(
+                sum(c.kind == "submodel" and c.precision == "fp32" for c in run.results.candidates)
+            )
+        )
+        fits = run.analysis.latency_fit
+        hits.append(statistics.fmean(abs(f.predicted_ms / f.measured_ms - 1) <= 0.1 for f in fits))
+        minutes = run.manifest.config["minutes"]
+        assert isinstance(minutes, int | float)
+        overrun.append(run.manifest.wall_s / 60 / minutes)
+    return [
+        _Figure("sub-models extracted and measured", counts, "", 20),
+        _Figure("time to score and extract them", seconds, "min", 10, better="lower"),
+        _Figure("latency predicted within 10 %, share of sub-models", hits, "", 0.9),
+        _Figure("time taken over --minutes", overrun, "", 1.1, better="lower"),
+    ]
+
+
+def _explained(runs: Sequence[Run]) -> list[_Figure]:
+    """Share of the margin that the named tenth of the units keeps, and a random tenth."""
+    kept, chance, raw = [], [], []
+    for run in runs:
+        tests = [record.test for record in run.explanations]
+        kept.append(statistics.fmean(test.margin_kept for test in tests))
+        chance.append(statistics.fmean(statistics.fmean(t.random_margin_kept) for t in tests))
+        raw.append(statistics.fmean(test.margin_kept_raw for test in tests))
+    n = sum(len(run.explanations) for run in runs)
+    note = f"{n} test rows; 0 is every unit at its mean, 1 the whole model"
+    return [
+        _Figure("margin kept by the named 10 % of units", kept, "", 0.9, note=note),
+        _Figure("margin kept by a random 10 %", chance, "", 0.3, better="lower", note=note),
+        _Figure("margin kept by the named 10 %, raw share", raw, "", None),
+    ]

@@ -1,0 +1,91 @@
+"""The words of a shown explanation, in English and Japanese; both tables have the same keys.
+
+`{blanks}` are filled by `explain_render.py`.
+"""
+
+from typing import Literal
+
+Lang = Literal["en", "ja"]
+"""Languages that an explanation can be shown in."""
+
+WORDS: dict[Lang, dict[str, str]] = {
+    "en": {
+        "title": "Why this label?",
+        "answer": "{target} with probability {probability}",
+        "question": "Why {target} and not {against}?",
+        "not_answer": "The model's own answer is {predicted}.",
+        "legend": "Blue words speak for {target}, orange words for {against}.",
+        "cut": "{n} tokens at the end were not read: the text is longer than the model reads.",
+        "words": "Words that decided",
+        "word": "Word",
+        "units": "Units that decided",
+        "unit": "Unit",
+        "score": "Logits",
+        "units_note": "The pathway has {kept} of {all} units ({share}): {heads}-type names are "
+        "attention heads, {neurons}-type names are MLP neurons. The strongest are listed.",
+        "units_none": "This model has no attention heads and no MLP neurons: word embeddings go "
+        "straight to the classifier.",
+        "edges": "Attention that decided",
+        "edge": "Reads",
+        "where": "Where",
+        "edges_note": "The word on the left reads the word on the right of the arrow.",
+        "test": "How far to trust this",
+        "setting": "Units at work",
+        "margin": "Margin left",
+        "confidence": "Confidence",
+        "all": "All units",
+        "kept": "Only the pathway",
+        "random_kept": "Only a random set as large ({n} draws)",
+        "removed": "All but the pathway",
+        "random_removed": "All but a random set as large ({n} draws)",
+        "nothing": "None",
+        "test_note": "Margin is the logit of {target} minus that of {against}; all units make it "
+        "{margin}, none {nothing}, and shares are between the two. Other units are held at their "
+        "average. Random sets: mean, and range in brackets.",
+        "enough": "The {n} units that speak most for the answer are enough for 90 % of the margin.",
+        "verdict_good": "The explanation holds: the pathway alone gives the answer, and random "
+        "sets of its size do not.",
+        "verdict_weak": "Read this with care: the pathway alone keeps {kept} of the margin, random "
+        "sets of its size {random}.",
+    },
+    "ja": {
+        "title": "なぜこのラベルか",
+        "answer": "{target}（確率 {probability}）",
+        "question": "なぜ {against} ではなく {target} なのか",
+        "not_answer": "モデル自身の答えは {predicted} です。",
+        "legend": "青い語は {target} を、橙色の語は {against} を支持しています。",
+        "cut": "文章がモデルの読める長さを超えるため、末尾の {n} トークンは読まれていません。",
+        "words": "決め手となった語",
+        "word": "語",
+        "units": "決め手となったユニット",
+        "unit": "ユニット",
+        "score": "ロジット",
+        "units_note": "経路は全 {all} ユニットのうち {kept} 個（{share}）です。{heads} の形の名前は"
+        "アテンションヘッド、{neurons} の形の名前は MLP ニューロンです。強いものから示します。",
+        "units_none": "このモデルにはアテンションヘッドも MLP ニューロンもなく、単語の埋め込みが"
+        "そのまま分類器に渡されます。",
+        "edges": "決め手となったアテンション",
+        "edge": "参照",
+        "where": "場所",
+        "edges_note": "矢印の左の語が右の語を参照しています。",
+        "test": "この説明の信頼度",
+        "setting": "働いているユニット",
+        "margin": "残ったマージン",
+        "confidence": "確信度",
+        "all": "すべて",
+        "kept": "経路のみ",
+        "random_kept": "同じ大きさの無作為な組のみ（{n} 回）",
+        "removed": "経路以外",
+        "random_removed": "同じ大きさの無作為な組以外（{n} 回）",
+        "nothing": "なし",
+        "test_note": "マージンは {target} と {against} のロジットの差です。全ユニットで {margin}、"
+        "ユニットなしで {nothing} であり、割合はこの二つの間の位置を表します。"
+        "ほかのユニットは平均値に固定しました。無作為な組は平均値で、括弧内は範囲です。",
+        "enough": "答えを最も強く支持する {n} ユニットだけで、マージンの 90 % が保たれます。",
+        "verdict_good": "この説明は成り立っています。経路だけで答えが得られ、"
+        "同じ大きさの無作為な組では得られません。",
+        "verdict_weak": "注意して読んでください。経路だけではマージンの {kept}、"
+        "同じ大きさの無作為な組では {random} が保たれます。",
+    },
+}
+"""Texts by language and key."""

@@ -1,0 +1,37 @@
+"""Cascades count the time of every stage asked, and the static line joins the best models."""
+
+import numpy as np
+import pytest
+
+from sparsepath.poc.dynamic import StageAnswers, StaticLine, cascades, choices_of
+
+
+def stage(name: str, cost_ms: float, confidence: list[float], right: list[int]) -> StageAnswers:
+    """Make the answers of one stage on a few rows."""
+    return StageAnswers(name, cost_ms, np.array(confidence), np.array(right, dtype=bool))
+
+
+LIGHT = stage("light", 1.0, [0.9, 0.8, 0.3, 0.2], [1, 1, 0, 0])
+HEAVY = stage("heavy", 10.0, [0.9, 0.9, 0.9, 0.9], [1, 0, 1, 1])
+
+
+def test_a_threshold_that_sends_on_what_the_light_model_gets_wrong_beats_both() -> None:
+    best = max(choices_of((LIGHT, HEAVY)), key=lambda c: (c.accuracy, -c.cost_ms))
+    assert best.accuracy == 1.0
+    assert best.cost_ms == pytest.approx(1.0 + 0.5 * 10.0)
+    assert 0.3 < best.thresholds[0] <= 0.8
+
+
+def test_models_of_nearly_equal_cost_make_no_cascade() -> None:
+    twin = stage("twin", 1.2, [0.9] * 4, [1] * 4)
+    assert cascades([LIGHT, twin]) == []
+    assert {len(c.stages) for c in cascades([LIGHT, HEAVY])} == {2}
+
+
+def test_the_static_line_skips_beaten_models_and_interpolates_in_log_time() -> None:
+    line = StaticLine([(1.0, 0.8), (10.0, 0.85), (100.0, 1.0), (20.0, 0.7)])
+    assert line.points == [(1.0, 0.8), (10.0, 0.85), (100.0, 1.0)]
+    assert line.accuracy_at(10**1.5) == pytest.approx(0.925)
+    assert line.accuracy_at(0.1) == 0.8
+    assert line.accuracy_at(1000.0) == 1.0
+    assert sum(share for _, share in line.mixture(30.0)) == pytest.approx(1.0)

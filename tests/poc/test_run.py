@@ -1,0 +1,180 @@
+"""A whole PoC on a small table: what it leaves, that it goes on after kill -9, what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from sparsepath.artifacts.analysis import Analysis
+from sparsepath.artifacts.explanation import ExplanationRecord
+from sparsepath.artifacts.schema import Results, RunManifest
+from sparsepath.artifacts.store import read_json, read_jsonl
+from sparsepath.config import PocOptions
+from sparsepath.errors import RunError
+from sparsepath.models.save import load_classifier
+from sparsepath.poc import run_poc
+from sparsepath.poc.plan import STAGE_WEIGHTS
+from sparsepath.report.write import write_report
+from sparsepath.runtime.engine import load_engine
+
+MINUTES = 0.6
+
+
+def command(table: Path, base_folder: Path, out: Path) -> list[str]:
+    """Give the command line of a small PoC."""
+    line = [sys.executable, "-m", "sparsepath", "poc", str(table), "--model", str(base_folder)]
+    return [*line, "--minutes", str(MINUTES), "--out", str(out), "--seed", "1"]
+
+
+@pytest.fixture(scope="module")
+def killed_run(
+    tmp_path_factory: pytest.TempPathFactory, table: Path, base_folder: Path
+) -> tuple[Path, list[str]]:
+    """A PoC that was killed in every one of its stages, and in which stages that happened."""
+    out = tmp_path_factory.mktemp("runs") / "killed"
+    killed = []
+    for stage in list(STAGE_WEIGHTS)[:-1]:
+        line = command(table, base_folder, out)
+        with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            for said in process.stderr:
+                if f"] {stage}: about" in said:
+                    time.sleep(0.15)
+                    os.kill(process.pid, signal.SIGKILL)
+                    killed.append(stage)
+                    break
+    done = subprocess.run(
+        command(table, base_folder, out), check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return out, killed
+
+
+@pytest.fixture(scope="module")
+def results(killed_run: tuple[Path, list[str]]) -> Results:
+    """What the run measured."""
+    return read_json(killed_run[0] / "results.json", Results)
+
+
+def test_a_run_goes_on_after_kill_9_in_every_stage(killed_run: tuple[Path, list[str]]) -> None:
+    out, killed = killed_run
+    assert killed == list(STAGE_WEIGHTS)[:-1]
+    manifest = read_json(out / "run.json", RunManifest)
+    assert manifest.status == "done"
+    stages = [stage.name for stage in read_json(out / "analysis.json", Analysis).stages]
+    assert stages == list(STAGE_WEIGHTS)[:-1]
+    leftovers = [p for p in out.rglob("*") if ".partial" in p.name or p.name.endswith(".tmp")]
+    assert leftovers == []
+
+
+def test_the_run_has_every_kind_of_candidate(results: Results) -> None:
+    names = {candidate.name for candidate in results.candidates}
+    assert {"full", "full-int8", "tf-idf", "frozen-encoder", "word-embeddings"} <= names
+    assert sum(name.startswith("sub-") for name in names) >= 12
+    assert sum(c.kind == "dynamic" for c in results.candidates) >= 2
+    assert any(c.pareto for c in results.candidates)
+    assert results.recommended is not None
+    chosen = results.candidate(results.recommended.name)
+    assert chosen is not None
+    assert not chosen.is_control
+
+
+def test_figures_agree_with_the_answers_of_the_models(
+    killed_run: tuple[Path, list[str]], results: Results
+) -> None:
+    rows = json.loads((killed_run[0] / "work" / "rows.json").read_text())
+    texts = [rows["texts"][i] for i in rows["test"]]
+    truth = np.array([rows["label_ids"][i] for i in rows["test"]])
+    for candidate in results.candidates:
+        if candidate.folder is None:
+            continue
+        engine = load_engine(killed_run[0] / candidate.folder, precision=candidate.precision)
+        accuracy = float((engine.predict(texts).argmax(axis=1) == truth).mean())
+        assert candidate.quality.accuracy == pytest.approx(accuracy, abs=0.03), candidate.name
+        low, high = candidate.quality.accuracy_ci95
+        assert low <= candidate.quality.accuracy <= high
+        assert candidate.cost.latency_ms_p50 <= candidate.cost.latency_ms_p95
+
+
+def test_onnx_and_hugging_face_folders_give_the_same_logits(
+    killed_run: tuple[Path, list[str]], results: Results
+) -> None:
+    text = "my card is stolen please help"
+    for candidate in results.candidates:
+        if candidate.folder is None or candidate.kind not in {"full", "submodel"}:
+            continue
+        folder = killed_run[0] / candidate.folder
+        model, tokenizer = load_classifier(folder)
+        auto = AutoModelForSequenceClassification.from_pretrained(folder)
+        ids = torch.tensor([tokenizer.encode(text).ids])
+        with torch.no_grad():
+            expected = model(ids).logits
+            torch.testing.assert_close(auto(ids).logits, expected)
+        found = np.log(load_engine(folder).predict([text]))
+        gap = found - expected.log_softmax(-1).numpy()
+        assert float(np.abs(gap).max()) < 1e-4, candidate.name
+
+
+def test_sub_models_are_physically_smaller(
+    killed_run: tuple[Path, list[str]], results: Results
+) -> None:
+    full = results.candidate("full")
+    assert full is not None
+    submodels = [c for c in results.candidates if c.kind == "submodel" and c.precision == "fp32"]
+    assert all(c.cost.parameters < full.cost.parameters for c in submodels)
+    assert all(c.shape is not None and len(c.shape.layers) <= 2 for c in submodels)
+    weights = [
+        (killed_run[0] / str(c.folder) / "model.safetensors").stat().st_size for c in submodels
+    ]
+    assert min(weights) < max(weights) / 2
+
+
+def test_every_explanation_has_its_own_test_with_twenty_random_sets(
+    killed_run: tuple[Path, list[str]],
+) -> None:
+    records = read_jsonl(killed_run[0] / "explanations.jsonl", ExplanationRecord)
+    assert records
+    assert len({record.row_id for record in records}) == len(records)
+    for record in records:
+        assert len(record.test.random_margin_kept) == 20
+        assert record.model_sha256
+        assert record.tokens
+
+
+def test_the_same_command_again_changes_no_model(
+    killed_run: tuple[Path, list[str]], table: Path, base_folder: Path
+) -> None:
+    out = killed_run[0]
+    before = {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*") if p.is_file()}
+    options = PocOptions(
+        data=table, model=str(base_folder), out=out, minutes=MINUTES, seed=1, lang="ja"
+    )
+    run_poc(options, write_report)
+    after = {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*") if p.is_file()}
+    assert after == before
+    assert 'lang="ja"' in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_another_run_in_the_folder_is_refused_and_kept(
+    killed_run: tuple[Path, list[str]], table: Path, base_folder: Path
+) -> None:
+    out = killed_run[0]
+    options = PocOptions(data=table, model=str(base_folder), out=out, minutes=MINUTES, seed=2)
+    with pytest.raises(RunError, match="its seed was 1, now it is 2"):
+        run_poc(options, write_report)
+    assert read_json(out / "run.json", RunManifest).status == "done"
+
+
+def test_a_folder_with_other_files_is_refused_and_kept(tmp_path: Path, table: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(RunError, match="holds no run"):
+        run_poc(PocOptions(data=table, out=tmp_path), write_report)
+    assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
