@@ -50,6 +50,8 @@ class RunShape:
     change: float = -0.004
     control_accuracy: float = 0.873
     recommended: str | None = "sub-1.6ms"
+    rule: str = "smallest latency with accuracy within 1 point of full"
+    why: str = "see the table"
     status: str = "done"
     parts: tuple[str, ...] = ("results", "analysis", "explanations")
 
@@ -126,7 +128,7 @@ class Maker:
             shape = {"layers": [[8, 700]] * layers, "vocabulary": 5321}
             found.append(self.candidate(
                 f"sub-{latency}ms", "submodel", round(accuracy, 4), latency, 2.1 + 8 * latency,
-                pareto=good, parent="full", shape=shape, target=f"{latency} ms"))  # fmt: skip
+                pareto=good, note="keeps L00 (8 heads, 700 neurons): best measured of 12; learnt from the full model in 300 steps", parent="full", shape=shape, target=f"{latency} ms"))  # fmt: skip
         chosen = self.candidate("sub-1.6ms", "submodel", round(0.934 + self.shape.change, 4), 1.58,
                                 11.4, pareto=True, parent="full")  # fmt: skip
         found.append(chosen)
@@ -144,18 +146,21 @@ class Maker:
                 self.candidate(f"random-{i}", "submodel", accuracy, 1.0 + i, 10.0, control=True)
             )
         found.append(self.candidate("drop-layers-3", "submodel", 0.901, 4.9, 48.0, control=True))
+        if self.shape.is_hostile:
+            found.append(
+                self.candidate(HOSTILE, "submodel", 0.92, 2.0, 9.0, note=HOSTILE, pareto=True)
+            )
         found.append(self.candidate("scratch-1.6ms", "submodel", 0.842, 1.6, 11.3, control=True))
         return found
 
     def results(self) -> dict[str, Any]:
-        rule = "smallest latency with accuracy within 1 point of full"
         chosen = self.shape.recommended
         return {
             "schema": 1,
             "data": {"rows_train": 8003, "rows_valid": 1000, "rows_test": self.shape.n_test,
                      "labels": self.labels, "sha256": "5f" * 32},
             "candidates": self.candidates(),
-            "recommended": chosen and {"name": chosen, "rule": rule, "why": "see the table"},
+            "recommended": chosen and {"name": chosen, "rule": self.shape.rule, "why": self.shape.why},
         }  # fmt: skip
 
     def analysis(self) -> dict[str, Any]:
@@ -172,24 +177,25 @@ class Maker:
             "confusion": {"sub-1.6ms": self.confusion()},
             "flips": {"sub-1.6ms": [self.flip(i) for i in range(46)]},
             "calibration": {"full": self.calibration(0.02), "sub-1.6ms": self.calibration(0.05),
-                            "tfidf-lr": self.calibration(-0.08)},
+                            "tfidf-lr": self.calibration(-0.08),
+                **({HOSTILE: self.calibration(0.0)} if self.shape.is_hostile else {})},
             "latency_fit": [
                 {"name": f"sub-{v}ms", "predicted_ms": v * self.random.uniform(0.93, 1.09), "measured_ms": v}
                 for v in (0.2, 0.4, 0.7, 1.1, 1.6, 2.4, 3.3, 4.6, 6.2)],
             "dynamic": self.dynamic(),
             "stages": self.stages(),
             "controls_note": {
-                "tfidf-lr": "Word and character n-grams, logistic regression, C chosen on validation rows.",
-                "random-0": "As many units as a sub-model of that latency, chosen at random."},
+                "tfidf-lr": "TF-IDF with logistic regression: no neural network at all",
+                "random-0": "Random units of the same number in random layers, repaired and trained alike"},
         }  # fmt: skip
 
     def dataset(self) -> dict[str, Any]:
         return {
             "text_column": "本文" if self.shape.is_japanese else "text", "label_column": "category",
-            "how_found": "text: longest column of free text; category: 34 distinct values",
+            "how_found": 'text column "text" (by its name), label column "category" (by its contents)',
             "n_rows": 13083, "n_sampled": 13083, "duplicates_moved": 41, "near_duplicates_moved": 187,
-            "languages_note": "English (98%)", "unknown_token_share": 0.0012,
-            "warnings": ["Label age_limit has only 8 test rows."],
+            "languages_note": None, "unknown_token_share": 0.0012,
+            "warnings": ["13 training rows left out because they repeat a test row (9 exactly, 4 nearly)"],
             "label_counts": {name: [240 - i, 30, 40] for i, name in enumerate(self.labels)},
         }  # fmt: skip
 
@@ -305,10 +311,29 @@ class Maker:
         ]  # fmt: skip
 
     def stages(self) -> list[dict[str, Any]]:
-        names = (("data", 20, 14, "13,083 rows, 34 labels"), ("full", 400, 377.2, "validation accuracy 93.7%"),
-                 ("controls", 60, 42, "TF-IDF gets 87.3%"), ("score", 40, 33, "two methods agree at 0.71"),
-                 ("extract", 150, 161, "27 sub-models, 3.1 to 66 MB"), ("measure", 120, 118, "interleaved, 1 thread"),
-                 ("explain", None, 61, "240 rows explained"))  # fmt: skip
+        names = (
+            (
+                "read",
+                20,
+                14,
+                "8003 training, 1000 validation and 1540 test rows, 34 labels; base model: hub",
+            ),
+            ("baselines", 60, 42, "tf-idf 87.3%, frozen-encoder 91.8% right on validation rows"),
+            ("full", 400, 377.2, "93.7% right on validation rows after 900 steps (4.2 passes)"),
+            ("extract", 150, 161, "27 sub-models extracted, repaired and written"),
+            (
+                "measure",
+                120,
+                118,
+                "38 candidates measured; recommended: sub-1.6ms, 6.2 times faster, accuracy 93.0% (-0.4 points)",
+            ),
+            (
+                "explain",
+                None,
+                61,
+                "48 of 900 rows explained (12 wrong ones); the named 10% of the units keep 94% of the margin, a random 10% 13%",
+            ),
+        )
         return [{"name": n, "planned_s": p, "wall_s": w, "learnt": t} for n, p, w, t in names]
 
     def explanation(self, row: int) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def is_right(probabilities: Probabilities, truth: Truth) -> Bool[np.ndarray, " r
 
 
 def nll_nats(probabilities: Probabilities, truth: Truth) -> float:
-    """Give the mean negative log-likelihood of the truth in nats, probabilities floored at 1e-12."""
+    """Give the mean negative log-likelihood of the truth in nats; floored at 1e-12 inside."""
     chosen = probabilities[np.arange(len(truth)), truth]
     return float(-np.log(np.clip(chosen.astype(np.float64), 1e-12, None)).mean())
 

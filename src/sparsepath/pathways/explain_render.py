@@ -84,24 +84,22 @@ def print_explanation(explanation: Explanation, console: Console, lang: Lang = "
     )
     for title, column, rows in lists:
         if rows:
-            table = Table(title=say(title), title_justify="left", title_style="bold", box=None)
+            table = _table()
             table.add_column(say(column))
             table.add_column(say("score"), justify="right")
             for name, score in rows:
                 style = _rich_colour(_colour(score)) if score else ""
                 table.add_row(Text(name), Text(f"{score:+.2f}", style=style))
-            console.print()
-            console.print(table)
+            _print_titled(console, say(title), table)
     console.print(Text(say("units_note" if explanation.n_units else "units_none"), style="dim"))
-    table = Table(title=say("test"), title_justify="left", title_style="bold", box=None)
+    table = _table()
     table.add_column(say("setting"))
     table.add_column(say("margin"), justify="right")
     table.add_column(say("confidence"), justify="right")
     for row in say.test_rows():
         style = "bold" if row.is_own else ""
         table.add_row(*(Text(cell, style=style) for cell in row[:3]))
-    console.print()
-    console.print(table)
+    _print_titled(console, say("test"), table)
     for key in say.verdicts():
         console.print(Text(say(key), style="" if key.startswith("verdict") else "dim"))
 
@@ -141,6 +139,18 @@ def explanation_html(explanation: Explanation, lang: Lang = "en") -> str:
         f"<title>{_esc(say('title'))}</title><style>{_STYLE}</style></head>"
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
+
+
+def _table() -> Table:
+    """Return an empty table without lines."""
+    return Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+
+
+def _print_titled(console: Console, title: str, table: Table) -> None:
+    """Print a table below its title, which may be wider than the table."""
+    console.print()
+    console.print(Text(title, style="bold"))
+    console.print(table)
 
 
 class _Speaker:

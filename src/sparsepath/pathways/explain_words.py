@@ -21,8 +21,8 @@ WORDS: dict[Lang, dict[str, str]] = {
         "units": "Units that decided",
         "unit": "Unit",
         "score": "Logits",
-        "units_note": "The pathway has {kept} of {all} units ({share}): {heads}-type names are "
-        "attention heads, {neurons}-type names are MLP neurons. The strongest are listed.",
+        "units_note": "The pathway has {kept} of {all} units ({share}); the strongest are listed. Names "
+        "like {heads} are attention heads, names like {neurons} are MLP neurons.",
         "units_none": "This model has no attention heads and no MLP neurons: word embeddings go "
         "straight to the classifier.",
         "edges": "Attention that decided",
@@ -43,7 +43,7 @@ WORDS: dict[Lang, dict[str, str]] = {
         "{margin}, none {nothing}, and shares are between the two. Other units are held at their "
         "average. Random sets: mean, and range in brackets.",
         "enough": "The {n} units that speak most for the answer are enough for 90 % of the margin.",
-        "verdict_good": "The explanation holds: the pathway alone gives the answer, and random "
+        "verdict_good": "The explanation holds: the pathway alone keeps the margin, and random "
         "sets of its size do not.",
         "verdict_weak": "Read this with care: the pathway alone keeps {kept} of the margin, random "
         "sets of its size {random}.",
@@ -82,8 +82,8 @@ WORDS: dict[Lang, dict[str, str]] = {
         "ユニットなしで {nothing} であり、割合はこの二つの間の位置を表します。"
         "ほかのユニットは平均値に固定しました。無作為な組は平均値で、括弧内は範囲です。",
         "enough": "答えを最も強く支持する {n} ユニットだけで、マージンの 90 % が保たれます。",
-        "verdict_good": "この説明は成り立っています。経路だけで答えが得られ、"
-        "同じ大きさの無作為な組では得られません。",
+        "verdict_good": "この説明は成り立っています。経路だけでマージンが保たれ、"
+        "同じ大きさの無作為な組では保たれません。",
         "verdict_weak": "注意して読んでください。経路だけではマージンの {kept}、"
         "同じ大きさの無作為な組では {random} が保たれます。",
     },

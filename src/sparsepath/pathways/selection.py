@@ -34,8 +34,8 @@ BLENDS = (0.5, 0.75, 1.0)
 WEIGHTS_AGAINST = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """How much a unit that speaks against the answer counts in the ranking; those tried."""
 
-MARGIN_WEIGHT = 0.3
-"""Nats that a logit of wrong margin costs, beside the divergence of the answers."""
+SHORT_WEIGHT, OVER_WEIGHT = 1.0, 0.3
+"""Nats that a logit of missing, or of surplus, margin costs beside the divergence of answers."""
 
 N_EXCHANGES = 2
 """Rounds of exchanges."""
@@ -128,7 +128,8 @@ def _distance(logits: Float[Tensor, "*sets labels"], case: Case) -> Float[Tensor
     """Return how far answers are from the whole model's, in nats."""
     log_p, log_q = case.logits.log_softmax(dim=-1), logits.log_softmax(dim=-1)
     divergence = (log_p.exp() * (log_p - log_q)).sum(dim=-1)
-    return divergence + MARGIN_WEIGHT * (margin(logits, case.question) - case.margin).abs()
+    surplus = (margin(logits, case.question) - case.margin) * (1 if case.margin >= 0 else -1)
+    return divergence + torch.where(surplus < 0, -SHORT_WEIGHT * surplus, OVER_WEIGHT * surplus)
 
 
 def top_units(

@@ -11,6 +11,7 @@ from transformers.modeling_utils import PreTrainedModel
 from sparsepath.config import PocOptions
 from sparsepath.data.unknown import unknown_share
 from sparsepath.models.base import BaseModel, resolve_base_model
+from sparsepath.models.families import encoder_sites
 from sparsepath.models.scratch import scratch_base_model
 from sparsepath.models.tokenizer import special_tokens
 from sparsepath.models.vocabulary import shrink_tokenizer, used_ids
@@ -99,7 +100,7 @@ def choose_encoder(options: PocOptions, rows: RowsFile) -> EncoderChoice:
 
 def _longest(base: BaseModel, encoded: Sequence[Sequence[int]], options: PocOptions) -> int:
     """Choose how much of a text is read, so that training sees every row often enough."""
-    embedding = base.encoder.get_input_embeddings().weight.numel()
+    embedding = encoder_sites(base.encoder).embedding.weight.numel()
     n_weights = sum(parameter.numel() for parameter in base.encoder.parameters()) - embedding
     rate = OPERATIONS_PER_SECOND * (os.cpu_count() or 1) / (6 * n_weights)
     n_tokens = options.minutes * 60 * TRAINING_SHARE * rate

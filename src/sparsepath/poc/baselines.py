@@ -71,13 +71,15 @@ def base_classifier(work: Workspace) -> PathwayClassifier:
 
 def whole_classifier(work: Workspace) -> PathwayClassifier:
     """Give the base encoder with an untrained classifier and its whole vocabulary."""
-    return from_encoder(
+    model = from_encoder(
         copy.deepcopy(work.encoder.encoder),
         labels=work.label_names,
         pooling=work.encoder.pooling,
         max_length=work.encoder.max_length,
         generator=work.generator(),
-    ).eval()
+    )
+    model.eval()
+    return model
 
 
 def no_layers(model: PathwayClassifier) -> UnitMask:

@@ -44,7 +44,8 @@ class TfidfEngine(Engine):
 
     def predict_one(self, text: str) -> FloatArray:
         """Return the probabilities of one text, [labels]."""
-        return self.answer([text]).probabilities[0]
+        probabilities: FloatArray = self.answer([text]).probabilities[0]
+        return probabilities
 
     def answer(self, texts: Sequence[str], batch_size: int = 1) -> Answers:
         """Return the probabilities of texts; the batch size changes nothing."""

@@ -164,7 +164,7 @@ def _finish(work: Workspace, draft: Draft, model: PathwayClassifier, result: Fit
 
 
 def _run_controls(work: Workspace, chosen: list[str], lessons: Lessons, end_s: float) -> int:
-    """Train random sub-models, layer dropping and the same shape from scratch, while time is left."""
+    """Train random units, layer dropping and the same shape from scratch, while time is left."""
     n_done = 0
     batches = repair_batches(work, end_s - work.plan.used_s)
     record, means = record_parent(work.full, batches), load_means(work)

@@ -3,6 +3,7 @@
 import torch
 
 from sparsepath.models.classifier import PathwayClassifier
+from sparsepath.models.families import encoder_sites
 from sparsepath.poc.baselines import base_classifier, whole_classifier
 from sparsepath.poc.saving import save_candidate
 from sparsepath.poc.state import Draft
@@ -69,9 +70,10 @@ def _with_whole_vocabulary(work: Workspace, model: PathwayClassifier) -> Pathway
     """Put the fitted weights into a model with every word embedding of the base model."""
     whole = whole_classifier(work)
     fitted, target = model.state_dict(), whole.state_dict()
-    embedding = whole.get_input_embeddings().weight
+    embedding = encoder_sites(whole.encoder).embedding.weight
     for name, value in fitted.items():
         if target[name].shape == value.shape:
             target[name].copy_(value)
-    embedding[torch.tensor(work.encoder.kept_ids)] = model.get_input_embeddings().weight
-    return whole.eval()
+    embedding[torch.tensor(work.encoder.kept_ids)] = encoder_sites(model.encoder).embedding.weight
+    whole.eval()
+    return whole

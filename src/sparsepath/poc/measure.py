@@ -58,6 +58,15 @@ LATENCY_ROWS = 200
 LATENCY_ROUNDS = 2
 """Times that each of them is timed, if there is time."""
 
+ANSWER_SHARE, LATENCY_SHARE, MEMORY_SHARE = 0.5, 0.2, 0.25
+"""Shares of the stage's time for answering test rows, for timing, and for watching memory."""
+
+LEAST_TEST_ROWS = 300
+"""Test rows that every candidate answers however little time is left, if there are so many."""
+
+PROBE_ROWS = 64
+"""Test rows that the full model answers first, to see how long all will take."""
+
 RSS_ROWS = 20
 """Test rows that a fresh process answers while its memory is watched."""
 
@@ -85,9 +94,9 @@ def run_measure(work: Workspace, budget_s: float) -> str:
     """Measure everything, mark the Pareto line and recommend one candidate."""
     _add_int8_variants(work)
     drafts = {draft.name: draft for draft in work.state.drafts}
-    answered = _answer(work, drafts)
-    latency = _latency(work, drafts, answered, budget_s)
-    memory = _memory(work, drafts, answered)
+    answered = _answer(work, drafts, ANSWER_SHARE * budget_s)
+    latency = _latency(work, drafts, answered, LATENCY_SHARE * budget_s)
+    memory = _memory(work, drafts, answered, MEMORY_SHARE * budget_s)
     candidates = mark_pareto(
         [_candidate(work, drafts[name], answered, latency, memory) for name in drafts]
     )
@@ -128,9 +137,12 @@ def _add_int8_variants(work: Workspace) -> None:
         add_int8(work, draft)
 
 
-def _answer(work: Workspace, drafts: Mapping[str, Draft]) -> Answered:
+def _answer(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> Answered:
     """Let every candidate answer the test rows."""
-    positions = sorted(work.shuffled(len(work.test.texts))[:MAX_TEST_ROWS])
+    n_rows = _affordable_rows(work, drafts, budget_s)
+    positions = sorted(work.shuffled(len(work.test.texts))[:n_rows])
+    if n_rows < len(work.test.texts):
+        work.progress.note(f"  quality is measured on {n_rows} of {len(work.test.texts)} test rows")
     texts = [work.test.texts[i] for i in positions]
     probabilities, stages = {}, {}
     for number, (name, draft) in enumerate(drafts.items()):
@@ -139,6 +151,19 @@ def _answer(work: Workspace, drafts: Mapping[str, Draft]) -> Answered:
         probabilities[name], stages[name] = found.probabilities, found.stages
         work.progress.say(f"{number + 1} of {len(drafts)} candidates answered {len(texts)} rows")
     return Answered(probabilities, work.test.labels[positions].numpy(), positions, stages)
+
+
+def _affordable_rows(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> int:
+    """Say on how many test rows all candidates can be judged in the time."""
+    engine = _engine(work, work.state.draft("full"), threads=os.cpu_count() or 1)
+    probe = work.test.texts[:PROBE_ROWS]
+    start_s = work.plan.used_s
+    engine.answer(probe, batch_size=QUALITY_BATCH)
+    row_s = (work.plan.used_s - start_s) / len(probe)
+    full_ms = max(d.predicted_ms or 0.0 for d in drafts.values()) or 1.0
+    share = sum((d.predicted_ms or full_ms / 2) / full_ms for d in drafts.values())
+    affordable = max(LEAST_TEST_ROWS, int(budget_s / max(1e-6, row_s * share)))
+    return min(MAX_TEST_ROWS, len(work.test.texts), affordable)
 
 
 def _engine(work: Workspace, draft: Draft, *, threads: int) -> Engine:
@@ -159,19 +184,27 @@ def _latency(
     texts = [work.test.texts[answered.positions[i]] for i in chosen]
     work.progress.say(f"timing {len(engines)} candidates in turn on {len(texts)} texts")
     return measure_latency(
-        engines, texts, rounds=LATENCY_ROUNDS, seed=work.options.seed, max_s=budget_s / 2
+        engines, texts, rounds=LATENCY_ROUNDS, seed=work.options.seed, max_s=budget_s
     )
 
 
 def _memory(
-    work: Workspace, drafts: Mapping[str, Draft], answered: Answered
+    work: Workspace, drafts: Mapping[str, Draft], answered: Answered, budget_s: float
 ) -> dict[str, int | None]:
-    """Watch the memory of a fresh process for each candidate that has a folder."""
+    """Watch the memory of a fresh process for each candidate that has a folder, while time lasts.
+
+    First the full model, then what was trained, so that the figures that matter are there.
+    """
     texts = [work.test.texts[i] for i in answered.positions[:RSS_ROWS]]
-    found: dict[str, int | None] = {}
-    for name, draft in drafts.items():
-        if draft.folder is None or work.plan.left_s < 10:
-            found[name] = None
+    end_s = work.plan.used_s + budget_s
+    found: dict[str, int | None] = dict.fromkeys(drafts)
+    order = sorted(
+        drafts,
+        key=lambda n: (n != "full", drafts[n].control is not None, not drafts[n].is_distilled),
+    )
+    for name in order:
+        draft = drafts[name]
+        if draft.folder is None or (work.plan.used_s > end_s and name != "full"):
             continue
         found[name] = peak_rss_bytes(work.path(draft.folder), texts, precision=draft.precision)
         work.progress.say(f"peak memory of {name}: {(found[name] or 0) / 1e6:.0f} MB")
@@ -270,7 +303,7 @@ def _flops(work: Workspace, model: PathwayClassifier) -> int:
     sites = encoder_sites(model.encoder).layers
     return flops_per_example(
         UnitMask.full(model).shape,
-        width=model.get_input_embeddings().weight.shape[1],
+        width=encoder_sites(model.encoder).embedding.embedding_dim,
         head_dim=max((site.head_dim for site in sites), default=1),
         n_labels=len(work.label_names),
         n_tokens=round(length),
@@ -285,7 +318,7 @@ def _shape(work: Workspace, draft: Draft) -> Shape | None:
     model = _model(work, draft)
     return Shape(
         layers=[(len(layer["heads"]), layer["neurons"]) for layer in model.config.layers],
-        vocabulary=model.get_input_embeddings().weight.shape[0],
+        vocabulary=encoder_sites(model.encoder).embedding.num_embeddings,
     )
 
 

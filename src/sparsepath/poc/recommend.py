@@ -10,7 +10,7 @@ POINT = 0.01
 
 
 def mark_pareto(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Mark the candidates that no other one beats in both latency and accuracy; controls never are."""
+    """Mark candidates that no other beats in both latency and accuracy; controls never are."""
     open_ones = [c for c in candidates if not c.is_control]
     marked = []
     for candidate in candidates:

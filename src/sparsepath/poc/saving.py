@@ -5,6 +5,7 @@ from pathlib import Path
 from sparsepath.artifacts.store import folder_atomic
 from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.describe import describe
+from sparsepath.models.families import encoder_sites
 from sparsepath.models.save import load_classifier, save_classifier
 from sparsepath.pathways.means import save_means
 from sparsepath.poc.state import Draft
@@ -112,7 +113,7 @@ def _card(work: Workspace, draft: Draft, model: PathwayClassifier) -> str:
         parent=draft.parent or "nothing",
         origin=work.encoder.origin,
         layers=layers,
-        vocabulary=model.get_input_embeddings().weight.shape[0],
+        vocabulary=encoder_sites(model.encoder).embedding.num_embeddings,
         max_length=model.config.max_length,
         n_train=len(work.rows_file.train),
         seed=work.options.seed,

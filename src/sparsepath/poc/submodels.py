@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 from sparsepath.artifacts.store import write_json_atomic
 from sparsepath.models.describe import describe
@@ -20,6 +21,9 @@ from sparsepath.train.finetune import score_on
 
 N_TARGETS = 24
 """Cost targets from no layer at all to nearly the full model."""
+
+FEW_TARGETS, ENOUGH_MINUTES = 12, 2.0
+"""Runs shorter than so many minutes get only so many targets."""
 
 REPAIR_ROWS = 512
 """Training rows on which outputs are repaired, at most."""
@@ -43,14 +47,13 @@ def run_extract(work: Workspace, budget_s: float) -> str:
     latency = latency_model(work)
     depths = depth_table(work, budget_s)
     mask = UnitMask.full(work.full)
-    targets = cost_targets(latency, mask.shape, N_TARGETS)
+    n_targets = N_TARGETS if work.options.minutes >= ENOUGH_MINUTES else FEW_TARGETS
+    targets = cost_targets(latency, mask.shape, n_targets)
     found = search_masks(load_scores(work), latency, targets, depths)
     work.progress.say(f"{len(found)} sub-models chosen; extracting")
     means, batches = load_means(work), repair_batches(work, budget_s)
     record = record_parent(work.full, batches)
-    judge = score_on(
-        work.valid.encoded[:JUDGE_ROWS], work.valid.labels[:JUDGE_ROWS], work.pad_id
-    )
+    judge = score_on(work.valid.encoded[:JUDGE_ROWS], work.valid.labels[:JUDGE_ROWS], work.pad_id)
     end_s = start_s + MOST_OF_BUDGET * budget_s
     for number, choice in enumerate(found):
         draft = Draft(
@@ -85,8 +88,9 @@ def latency_model(work: Workspace) -> LatencyModel:
     """
     path = work.work_folder / "latency.json"
     if path.exists():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return LatencyModel(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known |= {name: tuple(known[name]) for name in ("knots_ms", "knots_bytes")}
+        return LatencyModel(**known)
     lengths = [len(ids) for ids in work.valid.encoded]
     work.progress.say("timing shapes of sub-models")
     found = fit_latency(

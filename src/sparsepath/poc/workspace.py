@@ -105,7 +105,9 @@ class Workspace:
     def reduced(self, model: PathwayClassifier) -> PathwayClassifier:
         """Cut the word embeddings of a whole model to the table's vocabulary."""
         kept = torch.tensor(self.encoder.kept_ids)
-        return extract(model, UnitMask.full(model), vocabulary=kept).eval()
+        small = extract(model, UnitMask.full(model), vocabulary=kept)
+        small.eval()
+        return small
 
     def load(self, name: str) -> PathwayClassifier:
         """Load a sub-model, whose vocabulary is already cut."""

@@ -7,6 +7,7 @@ from sparsepath.artifacts.analysis import DatasetFacts
 from sparsepath.report.html import Html, el
 from sparsepath.report.inputs import View
 from sparsepath.report.language import Words
+from sparsepath.report.phrases import said
 from sparsepath.report.section import (
     Cell,
     Column,
@@ -35,9 +36,10 @@ def data(view: View) -> Section | None:
     if found is None and view.results is None:
         return None
     warnings = found.warnings if found else []
-    notes = [note(el("p", text), kind="warn") for text in warnings]
+    remarks = el("ul", *(el("li", said(words, text)) for text in warnings))
+    head = el("p", el("b", words("data.notes")))
     body = stack(
-        *notes,
+        note(head, remarks, kind="warn") if warnings else None,
         facts(_data_facts(view, found), is_wide=True),
         _label_table(words, found) if found else None,
     )
@@ -51,7 +53,7 @@ def _data_facts(view: View, found: DatasetFacts | None) -> list[tuple[str, str]]
         pairs += [
             ("text", found.text_column),
             ("label", found.label_column),
-            ("found", found.how_found),
+            ("found", found.how_found and said(words, found.how_found)),
             ("read", None if found.n_rows is None else words.integer(found.n_rows)),
             ("sampled", None if found.n_sampled is None else words.integer(found.n_sampled)),
         ]
@@ -129,7 +131,7 @@ def stages(view: View) -> Section | None:
                 ),
                 Cell(words.duration(item.wall_s), item.wall_s),
                 Cell(_two_bars(item.planned_s, item.wall_s, longest), item.wall_s),
-                Cell(el("span", item.learnt, cls="label"), item.learnt),
+                Cell(el("span", said(words, item.learnt), cls="label"), item.learnt),
             ]
         )
         for index, item in enumerate(items)

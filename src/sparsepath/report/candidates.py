@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from sparsepath.artifacts.schema import Candidate
 from sparsepath.report import figure as fig
 from sparsepath.report.choice import full_model, group_of, pareto, plain_controls, recommended
-from sparsepath.report.html import Html, breakable, el
+from sparsepath.report.html import Html, breakable, el, join
 from sparsepath.report.inputs import View
 from sparsepath.report.language import Words
+from sparsepath.report.phrases import said
 from sparsepath.report.section import (
     Cell,
     Column,
@@ -95,6 +96,9 @@ def _cells(view: View, item: Candidate) -> list[Cell]:
     changes = words.between(*(words.points_value(end) for end in change)) if change else None
     speeds = words.between(*(words.ratio(end) for end in relative.speedup_ci95))
     late = words("table.p95", value=words.milliseconds(cost.latency_ms_p95))
+    if cost.latency_ms_mean is not None:
+        mean = words("table.mean", value=words.milliseconds(cost.latency_ms_mean))
+        late = join([late, el("br"), mean])
     count = words.many(cost.parameters)
     accuracies = words.percent_range(quality.accuracy_ci95)
     memory, flops = cost.peak_rss_bytes, cost.flops_per_example
@@ -123,10 +127,17 @@ def _title(view: View, item: Candidate) -> Html:
         el("span", words("glance.chosen"), cls="tag") if is_chosen else None,
         el("span", words("table.pareto"), cls="tag quiet") if item.pareto else None,
     )
-    details = [words(f"group.{group_of(item)}"), _shape_words(words, item), item.note]
+    details = [words(f"group.{group_of(item)}"), _shape_words(words, item), _note(words, item)]
     small = words("unit.dot").join(detail for detail in details if detail)
     name = el("b" if is_chosen else "span", breakable(item.name))
     return el("div", name, *tags, el("small", small), cls="title")
+
+
+def _note(words: Words, item: Candidate) -> str | None:
+    """The run's own remark, without what the shape says already."""
+    clauses = (item.note or "").split("; ")
+    told = [c for c in clauses if not (item.shape and c.startswith(("keeps ", "no layer")))]
+    return said(words, "; ".join(told)) or None
 
 
 def _shape_words(words: Words, item: Candidate) -> str | None:
@@ -147,7 +158,7 @@ def _control_notes(view: View) -> Html | None:
     if not notes:
         return None
     items = (
-        el("li", el("b", name), view.words("unit.colon"), view.words.known("control", text))
+        el("li", el("b", name), view.words("unit.colon"), said(view.words, text))
         for name, text in notes.items()
     )
     return el("div", el("h3", view.words("table.controls")), el("ul", *items))

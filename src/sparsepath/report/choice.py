@@ -106,12 +106,16 @@ def pace(candidate: Candidate, full: Candidate | None) -> Pace:
     relative = candidate.relative
     median = full.cost.latency_ms_p50 if full else None
     return Pace(
-        candidate.cost.latency_ms_p50, median, relative.speedup, relative.speedup_ci95, is_mean=False
+        candidate.cost.latency_ms_p50,
+        median,
+        relative.speedup,
+        relative.speedup_ci95,
+        is_mean=False,
     )
 
 
 def latency_ms(candidate: Candidate) -> float:
-    """The latency to show where there is room for one: the mean of dynamic ones, else the median."""
+    """The one latency to show: the mean of dynamic candidates, else the median."""
     return pace(candidate, candidate).now_ms
 
 

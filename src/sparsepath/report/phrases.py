@@ -27,9 +27,6 @@ def said(words: Words, sentence: str) -> str:
     if words.lang == "en":
         return sentence
     known = _phrases(words.lang)
-    whole = _translated(known, sentence)
-    if whole is not None:
-        return whole
     clauses = [(_translated(known, clause) or clause) for clause in sentence.split(_CLAUSE)]
     return words("unit.clause").join(clauses)
 
@@ -49,7 +46,8 @@ def _phrases(lang: str) -> tuple[Phrase, ...]:
     content = json.loads(file.read_text(encoding="utf-8"))
     return tuple(
         Phrase(
-            re.compile(item["match"]), [(re.compile(pattern), text) for pattern, text in item["subs"]]
+            re.compile(item["match"]),
+            [(re.compile(pattern), text) for pattern, text in item["subs"]],
         )
         for item in content
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sparsepath.artifacts.schema import Candidate
 from sparsepath.report import figure as fig
@@ -27,24 +27,28 @@ MARKS: dict[Group, tuple[str, str]] = {
 _TINY_MS = 1e-3
 
 
+class _Plot(NamedTuple):
+    """What is drawn."""
+
+    items: list[Candidate]
+    chosen: Candidate | None
+    axis: str
+    """Title of the latency axis, as a key of the words."""
+
+
 def tradeoff(view: View) -> Section | None:
     """The plot of accuracy against latency, near the top and whole."""
     items = view.candidates
     if not items:
         return None
     words = view.words
-    chosen = recommended(view.results)
-    means = [item.cost.latency_ms_mean for item in items]
-    axis = "axis.latency" if None in means else "axis.latency.mean"
-    if None in means:
-        items = [_with_median(item) for item in items]
-        chosen = chosen and _with_median(chosen)
-    traces = _traces(words, items, chosen)
-    near, n_below = _near_range(items, chosen)
-    everything = _range([end for item in items for end in item.quality.accuracy_ci95])
+    plot = _plot(items, recommended(view.results))
+    traces = _traces(words, plot)
+    near, n_below = _near_range(plot)
+    everything = _range([end for item in plot.items for end in item.quality.accuracy_ci95])
     variants = {
-        "near": _variant(words, items, traces, near, chosen),
-        "all": _variant(words, items, traces, everything, chosen),
+        "near": _variant(words, plot, traces, near),
+        "all": _variant(words, plot, traces, everything),
     }
     if n_below == 0:
         del variants["near"]
@@ -59,9 +63,17 @@ def tradeoff(view: View) -> Section | None:
     return Section("tradeoff", body, {"fig-tradeoff": fig.Figure(variants, has_tools=True)})
 
 
+def _plot(items: Sequence[Candidate], chosen: Candidate | None) -> _Plot:
+    """Take mean latencies, which do dynamic candidates justice; medians where a mean is missing."""
+    if all(item.cost.latency_ms_mean is not None for item in items):
+        return _Plot(list(items), chosen, "axis.latency.mean")
+    median = {item.name: _with_median(item) for item in items}
+    return _Plot(list(median.values()), chosen and median[chosen.name], "axis.latency")
+
+
 def hover(words: Words, item: Candidate) -> str:
     """What is said about a candidate under the pointer."""
-    change = item.relative.accuracy_change_ci95
+    change, mean = item.relative.accuracy_change_ci95, item.cost.latency_ms_mean
     lines = [
         f"<b>{fig.label(item.name)}</b>",
         f"{words(f'group.{group_of(item)}')} · {item.precision}",
@@ -76,8 +88,9 @@ def hover(words: Words, item: Candidate) -> str:
             interval=f" ({words.points_range(change)})" if change else "",
         ),
         words(
-            "hover.latency",
+            "hover.latency" if mean is None else "hover.latency.mean",
             value=words.milliseconds(item.cost.latency_ms_p50),
+            mean="" if mean is None else words.milliseconds(mean),
             p95=words.milliseconds(item.cost.latency_ms_p95),
             speedup=words.times(item.relative.speedup),
         ),
@@ -129,8 +142,9 @@ def by_group(items: Sequence[Candidate]) -> dict[Group, list[Candidate]]:
     return {group: members for group, members in found.items() if members}
 
 
-def _traces(words: Words, items: Sequence[Candidate], chosen: Candidate | None) -> list[fig.Json]:
-    front = pareto(items)
+def _traces(words: Words, plot: _Plot) -> list[fig.Json]:
+    chosen = plot.chosen
+    front = sorted(pareto(plot.items), key=_latency)
     line: fig.Json = {
         "type": "scatter",
         "mode": "lines",
@@ -142,7 +156,7 @@ def _traces(words: Words, items: Sequence[Candidate], chosen: Candidate | None) 
     }
     groups = [
         scatter(words, group, members, [_latency(item) for item in members])
-        for group, members in by_group(items).items()
+        for group, members in by_group(plot.items).items()
     ]
     return [line, *groups, *([_ring(words, chosen)] if chosen else [])]
 
@@ -164,17 +178,11 @@ def _ring(words: Words, chosen: Candidate) -> fig.Json:
     }
 
 
-def _variant(
-    words: Words,
-    items: Sequence[Candidate],
-    traces: list[fig.Json],
-    y_range: list[Any],
-    chosen: Candidate | None,
-) -> fig.Variant:
-    latencies = [_latency(item) for item in items]
+def _variant(words: Words, plot: _Plot, traces: list[fig.Json], y_range: list[Any]) -> fig.Variant:
+    latencies = [_latency(item) for item in plot.items]
     ticks, texts = fig.log_ticks(latencies)
     x_axis = fig.axis(
-        words("axis.latency"),
+        words(plot.axis),
         type="log",
         range=fig.log_range(latencies),
         tickvals=list(ticks),
@@ -183,7 +191,7 @@ def _variant(
     y_axis = fig.axis(words("axis.accuracy"), tickformat=".0%", range=y_range)
     if _span(y_range) < 0.05:
         y_axis["tickformat"] = ".1%"
-    notes = _notes(words, items, chosen)
+    notes = _notes(words, plot)
     wide = fig.layout(xaxis=x_axis, yaxis=y_axis, annotations=notes)
     wide["margin"] = {"l": 70, "r": 24, "t": 20, "b": 60}
     narrow: fig.Json = {
@@ -193,8 +201,9 @@ def _variant(
     return fig.Variant(traces, wide, narrow)
 
 
-def _notes(words: Words, items: Sequence[Candidate], chosen: Candidate | None) -> list[Any]:
+def _notes(words: Words, plot: _Plot) -> list[Any]:
     """Names beside the points that matter most, above the line, where nothing else is."""
+    items, chosen = plot.items, plot.chosen
     full = full_model(items)
     slowest, fastest = max(map(_latency, items)), min(map(_latency, items))
     notes: list[Any] = []
@@ -202,7 +211,7 @@ def _notes(words: Words, items: Sequence[Candidate], chosen: Candidate | None) -
         text = words("tradeoff.take", name=fig.label(chosen.name, 24, 2))
         is_at_left = _latency(chosen) < fastest * (slowest / fastest) ** 0.3
         notes.append(_arrow(chosen, text, (70 if is_at_left else -80, -74)))
-    if full and full is not chosen:
+    if full and full != chosen:
         notes.append(_arrow(full, fig.label(words("name.full"), 24), (0, -44)))
     return notes
 
@@ -226,8 +235,9 @@ def _arrow(item: Candidate, text: str, offset: tuple[int, int]) -> fig.Json:
     }
 
 
-def _near_range(items: Sequence[Candidate], chosen: Candidate | None) -> tuple[list[Any], int]:
+def _near_range(plot: _Plot) -> tuple[list[Any], int]:
     """Accuracy range that holds what is worth choosing, and how many points lie below it."""
+    items, chosen = plot.items, plot.chosen
     worth = [*pareto(items), *(item for item in items if group_of(item) in {"full", "dynamic"})]
     best = max(item.quality.accuracy for item in worth or items)
     kept = [item for item in worth or items if item.quality.accuracy > best - 0.12]

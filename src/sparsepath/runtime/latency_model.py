@@ -35,7 +35,7 @@ BLOCK: Final = 6
 MIN_BLOCKS: Final = 3
 """Turns of every timed graph, however short the budget."""
 
-GROUP_BYTES: Final = 256 * 2**20
+GROUP_BYTES: Final = 512 * 2**20
 """Weights of graphs that are open together, so that fitting fits into memory."""
 
 N_ROWS: Final = 32
