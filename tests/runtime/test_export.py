@@ -69,6 +69,7 @@ def test_an_exported_cascade_brings_its_stages(folder: Path, tmp_path: Path) -> 
     out = export_model(tmp_path / "both", to="onnx", out=tmp_path / "elsewhere" / "out")
     for path in (light, folder, tmp_path / "both"):
         shutil.rmtree(path)
+    assert sorted(path.name for path in out.iterdir()) == ["0-light", "1-m", MANIFEST]
     got = load_engine(out).answer(TEXTS)
     np.testing.assert_array_equal(got.probabilities, want.probabilities)
     np.testing.assert_array_equal(got.stages, want.stages)

@@ -31,25 +31,31 @@ FAINTEST = 0.08
 _EDGE = re.compile(r"(\d+)>(\d+)@(.+)")
 
 _STYLE = """
-:root{color-scheme:light
-dark;--ink:#1b2430;--soft:#5b6675;--line:#dfe3e8;--page:#fff;--card:#f6f7f9} @media
-(prefers-color-scheme:dark){:root{--ink:#e8ebef;--soft:#a3adb9;--line:#39414c;--page:#14181d;
---card:#1d232a}} *{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.6 system-ui,-apple-system,"Segoe
-UI", "Hiragino Sans","Noto Sans JP",sans-serif;overflow-wrap:anywhere}
+:root{color-scheme:light dark}
+:root{--ink:#1b2430;--soft:#5b6675;--line:#dfe3e8;--page:#fff;--card:#f6f7f9}
+@media (prefers-color-scheme:dark){
+:root{--ink:#e8ebef;--soft:#a3adb9;--line:#39414c;--page:#14181d;--card:#1d232a}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--page);color:var(--ink);line-height:1.6;overflow-wrap:anywhere}
+body{font-family:system-ui,-apple-system,"Segoe UI","Hiragino Sans","Noto Sans JP",sans-serif}
 main{max-width:60rem;margin:0 auto;padding:2rem 1.25rem 3rem}
-h1{font-size:1.6rem;line-height:1.3;margin:0 0 .25rem} h2{font-size:1.05rem;margin:2.25rem 0 .5rem}
-p{margin:.4rem 0} .soft{color:var(--soft);font-size:.9rem}
-.text{font-size:1.25rem;line-height:2.1;background:var(--card);border-radius:.6rem; padding:1rem
-1.2rem;margin:1rem 0 .5rem;white-space:pre-wrap} .text span{border-radius:.25rem;padding:.15em 0}
+h1{font-size:1.6rem;line-height:1.3;margin:0 0 .25rem}
+h2{font-size:1.05rem;margin:2.25rem 0 .5rem}
+p{margin:.4rem 0}
+.soft{color:var(--soft);font-size:.9rem}
+.text{font-size:1.25rem;line-height:2.1;background:var(--card);border-radius:.6rem}
+.text{padding:1rem 1.2rem;margin:1rem 0 .5rem;white-space:pre-wrap}
+.text span{border-radius:.25rem;padding:.15em 0}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:0 2.5rem}
 table{border-collapse:collapse;width:100%;font-size:.95rem}
-th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem} th,td{padding:.35rem .5rem
-.35rem 0;border-bottom:1px solid var(--line);vertical-align:baseline}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap} .own
-td{font-weight:650} .bar{display:inline-block;height:.6em;border-radius:.15em;margin-right:.5em}
-@media print{main{max-width:none;padding:0}h2{break-after:avoid}tr{break-inside:avoid} .text
-span{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem}
+th,td{padding:.35rem .5rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:baseline}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+.score td.n{white-space:nowrap}
+.own td{font-weight:650}
+.bar{display:inline-block;height:.6em;border-radius:.15em;margin-right:.5em}
+@media print{main{max-width:none;padding:0}h2{break-after:avoid}tr{break-inside:avoid}
+.text span,.bar{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 
 
@@ -89,7 +95,7 @@ def print_explanation(explanation: Explanation, console: Console, lang: Lang = "
             table.add_column(say("score"), justify="right")
             for name, score in rows:
                 style = _rich_colour(_colour(score)) if score else ""
-                table.add_row(Text(name), Text(f"{score:+.2f}", style=style))
+                table.add_row(Text(name), Text(_signed(score), style=style))
             _print_titled(console, say(title), table)
     console.print(Text(say("units_note" if explanation.n_units else "units_none"), style="dim"))
     table = _table()
@@ -242,9 +248,14 @@ class _Speaker:
         ]
 
 
+def _signed(score: float) -> str:
+    """Write a score with its sign."""
+    return f"{score:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def _percent(share: float) -> str:
     """Write a share."""
-    return f"{100 * share:.1f} %".replace("-", "\N{MINUS SIGN}")
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
 
 
 def _spread(shares: Sequence[float]) -> str:
@@ -356,9 +367,11 @@ def _score_table(say: _Speaker, column: str, rows: Sequence[NamedScore]) -> str:
         rgb = ",".join(str(part) for part in _colour(row.score))
         width = 4 * abs(row.score) / top
         bar = f'<i class="bar" style="width:{width:.2f}em;background:rgb({rgb})"></i>'
-        lines.append(f'<tr><td>{_esc(row.name)}</td><td class="n">{bar}{row.score:+.2f}</td></tr>')
+        lines.append(
+            f'<tr><td>{_esc(row.name)}</td><td class="n">{bar}{_signed(row.score)}</td></tr>'
+        )
     head = f'<tr><th>{_esc(say(column))}</th><th class="n">{_esc(say("score"))}</th></tr>'
-    return f"<table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table>"
+    return f'<table class="score"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>'
 
 
 def _test_table(say: _Speaker) -> str:

@@ -21,8 +21,8 @@ WORDS: dict[Lang, dict[str, str]] = {
         "units": "Units that decided",
         "unit": "Unit",
         "score": "Logits",
-        "units_note": "The pathway has {kept} of {all} units ({share}); the strongest are listed. Names "
-        "like {heads} are attention heads, names like {neurons} are MLP neurons.",
+        "units_note": "The pathway has {kept} of {all} units ({share}); the strongest are "
+        "listed. Names like {heads} are attention heads, names like {neurons} are MLP neurons.",
         "units_none": "This model has no attention heads and no MLP neurons: word embeddings go "
         "straight to the classifier.",
         "edges": "Attention that decided",

@@ -17,6 +17,9 @@ from sparsepath.train.linear import TextClassifier, fit_linear, fit_tfidf
 LINEAR_ROWS = 10_000
 """Training rows of logistic regression, at most."""
 
+FEW_LABELS = 20
+"""Up to so many labels TF-IDF is also tried with runs of three words."""
+
 TOKENS_PER_SECOND = 4_000
 """Tokens a second that an encoder surely reads; decides how many rows to take."""
 
@@ -94,7 +97,7 @@ def fit_tfidf_control(work: Workspace) -> TextClassifier:
     n_labels = len(work.label_names)
     fits = [
         fit_tfidf(rows.texts, rows.labels.numpy(), n_labels, longest_word_run=longest)
-        for longest in (2, 3)
+        for longest in ((2, 3) if n_labels <= FEW_LABELS else (2,))
     ]
     truth = valid.labels.numpy()
     return max(

@@ -257,9 +257,6 @@ def _candidate(
 
 def _cost(work: Workspace, draft: Draft, latency: Latency, memory: int | None) -> Cost:
     """Put the cost of one candidate together."""
-    predicted = draft.predicted_ms
-    if predicted is not None:
-        predicted += latency.tokenize_p50_ms
     n_parameters, n_bytes, flops = _size(work, draft)
     return Cost(
         parameters=n_parameters,
@@ -268,7 +265,7 @@ def _cost(work: Workspace, draft: Draft, latency: Latency, memory: int | None) -
         latency_ms_p50=latency.p50_ms,
         latency_ms_p95=latency.p95_ms,
         latency_ms_mean=latency.mean_ms,
-        latency_ms_predicted=predicted if draft.precision == "fp32" else None,
+        latency_ms_predicted=draft.predicted_ms if draft.precision == "fp32" else None,
         examples_per_second=1000.0 / latency.mean_ms,
         peak_rss_bytes=memory,
         tokenize_ms_p50=latency.tokenize_p50_ms,

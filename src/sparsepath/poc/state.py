@@ -32,7 +32,7 @@ class Draft(BaseModel):
     target: str | None = None
     note: str | None = None
     predicted_ms: float | None = None
-    """Latency that the model of latencies expects, without tokenising."""
+    """Latency that the model of latencies expects, from text to probabilities."""
     accuracy_valid: float | None = None
     nll_valid: float | None = None
     matches: str | None = None

@@ -15,6 +15,7 @@ from sparsepath.poc.saving import save_candidate
 from sparsepath.poc.score import load_means, load_scores
 from sparsepath.poc.state import Draft
 from sparsepath.poc.workspace import MODELS_FOLDER, SCORING_ROWS, Workspace
+from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.latency_model import LatencyModel, fit_latency
 from sparsepath.trace.batches import Batch
 from sparsepath.train.finetune import score_on
@@ -82,20 +83,20 @@ def run_extract(work: Workspace, budget_s: float) -> str:
 
 
 def latency_model(work: Workspace) -> LatencyModel:
-    """Fit once a run what a shape costs on this machine, at the lengths of the validation texts.
-
-    Tokenising is not part of it.
-    """
+    """Fit once a run what a shape costs on this machine, at the lengths of the validation texts."""
     path = work.work_folder / "latency.json"
     if path.exists():
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         known |= {name: tuple(known[name]) for name in ("knots_ms", "knots_bytes")}
         return LatencyModel(**known)
     lengths = [len(ids) for ids in work.valid.encoded]
+    encode = load_engine(work.path(f"{MODELS_FOLDER}/word-embeddings")).encoder.encode
+    texts = work.valid.texts
     work.progress.say("timing shapes of sub-models")
     found = fit_latency(
         describe(work.full),
         lengths,
+        tokenize=lambda row: encode(texts[row]),
         threads=work.options.threads,
         budget_s=TIMING_SHARE * work.plan.budget_s("extract"),
         seed=work.options.seed,

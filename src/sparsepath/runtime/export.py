@@ -32,6 +32,7 @@ HF_FILES: Final = (
     "tokenizer.json",
     "tokenizer_config.json",
     "README.md",
+    "unit_means.safetensors",
 )
 """Files of a Hugging Face folder; its Python files are copied as well."""
 

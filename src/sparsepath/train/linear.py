@@ -14,6 +14,9 @@ from sklearn.linear_model import LogisticRegression
 N_ITERATIONS = 300
 """Most iterations of the solver."""
 
+MAX_FEATURES, MAX_WEIGHTS = 200_000, 4_000_000
+"""Most words and runs of words of TF-IDF, and most weights over all labels: the commonest stay."""
+
 
 class LinearClassifier(NamedTuple):
     """One linear layer."""
@@ -100,7 +103,8 @@ def fit_tfidf(
         settings = {"ngram_range": (1, longest_word_run), "token_pattern": r"(?u)\b\w+\b"}
     else:
         settings = {"ngram_range": (1, 3), "analyzer": "char"}
-    vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=200_000, **settings)
+    n_features = min(MAX_FEATURES, MAX_WEIGHTS // n_labels)
+    vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=n_features, **settings)
     features = vectorizer.fit_transform(texts)
     model = LogisticRegression(C=inverse_penalty, max_iter=N_ITERATIONS).fit(features, labels)
     return TextClassifier(vectorizer, model, n_labels)
