@@ -34,13 +34,13 @@ DISTIL = FitConfig(
 )
 """How sub-models and their controls learn from the full model."""
 
-SPEEDUPS = (math.inf, 30.0, 15.0, 8.0, 5.0, 3.3, 2.2)
+SPEEDUPS = (math.inf, 15.0, 6.0, 3.0)
 """Sub-models nearest to these speed-ups over the full model are distilled; infinite: no layer."""
 
-CONTROLLED_SPEEDUPS = (15.0, 5.0)
+CONTROLLED_SPEEDUPS = (6.0,)
 """Of these, the ones that get controls."""
 
-CONTROL_SHARE = 0.42
+CONTROL_SHARE = 0.35
 """Share of the stage's time that controls get."""
 
 MADE_UP_PER_ROW = 2.0
@@ -48,6 +48,9 @@ MADE_UP_PER_ROW = 2.0
 
 OVERRUN_SHARE = 0.25
 """A control starts when at most this share of it lies beyond the end of the stage."""
+
+OVERHEAD = 0.25
+"""Time of a step that does not depend on the layers, as a share of the full model's."""
 
 TEACHER_SHARE = 0.12
 """Share of the stage's time in which the full model answers training and made-up texts."""
@@ -109,7 +112,7 @@ def _choose(work: Workspace, latency: LatencyModel) -> list[str]:
 def _weight(work: Workspace, latency: LatencyModel, name: str) -> float:
     """Relative time that a sub-model needs to learn: its layers, and something for the rest."""
     predicted = work.state.draft(name).predicted_ms or 0.0
-    return predicted / latency.predict_ms(UnitMask.full(work.full).shape) + 0.06
+    return predicted / latency.predict_ms(UnitMask.full(work.full).shape) + OVERHEAD
 
 
 def _lessons(work: Workspace, budget_s: float) -> Lessons:

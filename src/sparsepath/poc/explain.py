@@ -95,7 +95,7 @@ def _record(work: Workspace, i: int, found: Explanation, digest: str) -> Explana
         runner_up=found.runner_up,
         probability=found.probability,
         margin=found.margin,
-        tokens=[TokenScore(text=token.text, score=token.score) for token in found.tokens],
+        tokens=[TokenScore(text=token.marked, score=token.score) for token in found.tokens],
         units=[NamedScore(name=u.name, score=u.score) for u in found.units[:MAX_UNITS]],
         n_units_kept=found.n_units_kept,
         share_units_kept=found.share_units_kept,

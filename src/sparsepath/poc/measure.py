@@ -58,11 +58,14 @@ LATENCY_ROWS = 200
 LATENCY_ROUNDS = 2
 """Times that each of them is timed, if there is time."""
 
-ANSWER_SHARE, LATENCY_SHARE, MEMORY_SHARE = 0.5, 0.2, 0.25
+ANSWER_SHARE, LATENCY_SHARE, MEMORY_SHARE = 0.6, 0.15, 0.2
 """Shares of the stage's time for answering test rows, for timing, and for watching memory."""
 
 LEAST_TEST_ROWS = 300
 """Test rows that every candidate answers however little time is left, if there are so many."""
+
+INT8_SHARE = 0.15
+"""About how long an int8 candidate takes on the average, as a share of the full model."""
 
 PROBE_ROWS = 64
 """Test rows that the full model answers first, to see how long all will take."""
@@ -161,9 +164,16 @@ def _affordable_rows(work: Workspace, drafts: Mapping[str, Draft], budget_s: flo
     engine.answer(probe, batch_size=QUALITY_BATCH)
     row_s = (work.plan.used_s - start_s) / len(probe)
     full_ms = max(d.predicted_ms or 0.0 for d in drafts.values()) or 1.0
-    share = sum((d.predicted_ms or full_ms / 2) / full_ms for d in drafts.values())
+    share = sum(_share_of_full(draft, full_ms) for draft in drafts.values())
     affordable = max(LEAST_TEST_ROWS, int(budget_s / max(1e-6, row_s * share)))
     return min(MAX_TEST_ROWS, len(work.test.texts), affordable)
+
+
+def _share_of_full(draft: Draft, full_ms: float) -> float:
+    """About how long a candidate takes for a row, as a share of the full model."""
+    if draft.predicted_ms is not None:
+        return draft.predicted_ms / full_ms
+    return INT8_SHARE if draft.precision == "int8" else 1.0 if draft.name == "full" else 0.5
 
 
 def _engine(work: Workspace, draft: Draft, *, threads: int) -> Engine:
@@ -222,7 +232,12 @@ def _candidate(
     found = quality(answered.probabilities[draft.name], answered.truth)
     right = is_right(answered.probabilities[draft.name], answered.truth)
     change = paired_difference(right, is_right(answered.probabilities["full"], answered.truth))
-    ratio = speedup(latency["full"], latency[draft.name], seed=work.options.seed)
+    ratio = speedup(
+        latency["full"],
+        latency[draft.name],
+        of="mean" if draft.kind == "dynamic" else "median",
+        seed=work.options.seed,
+    )
     cost = _cost(work, draft, latency[draft.name], memory[draft.name])
     full_bytes = size_bytes(work.path("models/full"))
     return Candidate(

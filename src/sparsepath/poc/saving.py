@@ -14,7 +14,7 @@ from sparsepath.runtime.build import GRAPHS, add_graphs
 from sparsepath.runtime.manifest import Precision
 from sparsepath.trace.gates import unit_means
 
-MEANS_ROWS = 256
+MEANS_ROWS = 128
 """Training rows over which the means of units are taken that explanations need, at most."""
 
 CARD = """---

@@ -16,7 +16,7 @@ from sparsepath.models.families import encoder_sites
 from sparsepath.models.units import UnitMask, UnitScores
 from sparsepath.pathways.edges import score_edges
 from sparsepath.pathways.removal import removal_curves
-from sparsepath.pathways.scores import layer_scores, rank_agreement, score_units
+from sparsepath.pathways.scores import combine_scores, layer_scores, rank_agreement, score_units
 from sparsepath.poc.analysis import update_analysis
 from sparsepath.poc.workspace import SCORING_ROWS, Workspace
 from sparsepath.trace.gates import UnitMeans, unit_means
@@ -65,9 +65,13 @@ def run_score(work: Workspace, budget_s: float) -> str:
 
 
 def load_scores(work: Workspace) -> UnitScores:
-    """Give the gradient scores of the full model."""
+    """Give the scores that sub-models are chosen by: both methods together."""
     tensors = work.load_tensors("scores")
-    return UnitScores(tensors["gradient.heads"], tensors["gradient.neurons"])
+    gradient, activation = (
+        UnitScores(tensors[f"{method}.heads"], tensors[f"{method}.neurons"])
+        for method in ("gradient", "activation")
+    )
+    return combine_scores(gradient, activation)
 
 
 def load_means(work: Workspace) -> UnitMeans:

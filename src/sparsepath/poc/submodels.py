@@ -26,10 +26,10 @@ N_TARGETS = 24
 FEW_TARGETS, ENOUGH_MINUTES = 12, 2.0
 """Runs shorter than so many minutes get only so many targets."""
 
-REPAIR_ROWS = 512
+REPAIR_ROWS = 384
 """Training rows on which outputs are repaired, at most."""
 
-JUDGE_ROWS = 500
+JUDGE_ROWS = 300
 """Validation rows that judge a sub-model before it is trained, at most."""
 
 MOST_OF_BUDGET = 1.6
@@ -38,8 +38,8 @@ MOST_OF_BUDGET = 1.6
 TIMING_SHARE = 0.3
 """Share of the stage's time that the latency model may time shapes."""
 
-DEPTH_ROWS = 768
-"""Rows on which combinations of layers are measured, at most."""
+DEPTH_ROWS = 512
+"""Training rows on which combinations of layers are fitted, at most; half as many judge."""
 
 
 def run_extract(work: Workspace, budget_s: float) -> str:
@@ -107,11 +107,12 @@ def latency_model(work: Workspace) -> LatencyModel:
 
 def depth_table(work: Workspace, budget_s: float) -> DepthTable:
     """Measure what combinations of whole layers are worth."""
-    n_rows = int(min(DEPTH_ROWS, max(64, 12 * budget_s)))
+    n_rows = int(min(DEPTH_ROWS, max(64, 8 * budget_s)))
     return measure_depths(
         work.full,
         work.batches(work.train, n_rows, batch_size=64),
-        work.batches(work.valid, n_rows, batch_size=64),
+        work.batches(work.valid, n_rows // 2, batch_size=64),
+        means=load_means(work),
     )
 
 

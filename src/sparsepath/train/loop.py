@@ -27,6 +27,10 @@ N_TIMED_STEPS = 8
 N_STEPS_BETWEEN_PLANS = 16
 """Steps between two looks at the clock."""
 
+PATIENT_UNTIL = 0.5
+"""Share of the plan before which no look counts against patience: at first a high rate costs
+accuracy that its decay brings back."""
+
 RECENT_SHARE = 0.05
 """Weight of the last step in the running mean of the time that a step takes."""
 
@@ -257,7 +261,7 @@ class _Run:
             weights = self.job.model.state_dict()
             self.best_weights = {name: value.detach().clone() for name, value in weights.items()}
             self.n_looks_without_gain = 0
-        else:
+        elif self.progress >= PATIENT_UNTIL:
             self.n_looks_without_gain += 1
             if self.n_looks_without_gain >= self.config.patience:
                 self.ended = self.ended or "patience"

@@ -2,15 +2,15 @@
 
 Ten thousand labelled rows are too few to teach a small model what a large one knows; the large one
 answers any sequence of tokens. A made-up row is a training row with some tokens left out, the
-beginning of one and the end of another, or two in a row.
+beginning of one and the end of another.
 """
 
 from collections.abc import Sequence
 
 import torch
 
-SHARE_THINNED, SHARE_CROSSED = 0.4, 0.3
-"""Shares of rows that lose tokens, and that join a beginning with an end; the rest joins two."""
+SHARE_THINNED = 0.5
+"""Share of rows that lose tokens; the others join a beginning with an end."""
 
 SHARE_DROPPED = 0.25
 """Share of the tokens that a thinned row loses."""
@@ -38,10 +38,8 @@ def make_up(
         if kind < SHARE_THINNED:
             kept = torch.rand(len(one), generator=generator) > SHARE_DROPPED
             body = [token for token, is_kept in zip(one, kept.tolist(), strict=True) if is_kept]
-        elif kind < SHARE_THINNED + SHARE_CROSSED:
-            body = one[: round(cut * len(one))] + two[round(other_cut * len(two)) :]
         else:
-            body = one + two
+            body = one[: round(cut * len(one))] + two[round(other_cut * len(two)) :]
         body = (body or one)[: max_length - 2]
         made.append([encoded[first][0], *body, encoded[first][-1]])
     return made
