@@ -13,7 +13,14 @@ import pytest
 def test_ctrl_c_keeps_the_finished_stages_and_exits_with_130(tmp_path: Path) -> None:
     program = Path(sys.executable).parent / "sparsepath"
     command = [str(program), "poc", "demo", "--minutes", "1", "--out", str(tmp_path / "run")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        # A shell that started the tests in the background made them ignore this signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stderr is not None
         said = []
         for line in process.stderr:

@@ -20,6 +20,9 @@ LINEAR_ROWS = 10_000
 FEW_LABELS = 20
 """Up to so many labels TF-IDF is also tried with runs of three words."""
 
+ENOUGH_MINUTES = 3.0
+"""Shorter runs try runs of two words only."""
+
 TOKENS_PER_SECOND = 4_000
 """Tokens a second that an encoder surely reads; decides how many rows to take."""
 
@@ -92,17 +95,26 @@ def no_layers(model: PathwayClassifier) -> UnitMask:
 
 
 def fit_tfidf_control(work: Workspace) -> TextClassifier:
-    """Fit TF-IDF with logistic regression on the training rows; the longest runs by validation."""
+    """Fit TF-IDF with logistic regression on the training rows, once in the life of a workspace.
+
+    Runs of two or three words, whichever is better on the validation rows, where time allows.
+    """
+    known = work.memory.get("tf-idf")
+    if isinstance(known, TextClassifier):
+        return known
     rows, valid = _some(work, 4 * LINEAR_ROWS), work.valid
     n_labels = len(work.label_names)
+    is_affordable = n_labels <= FEW_LABELS and work.options.minutes >= ENOUGH_MINUTES
     fits = [
         fit_tfidf(rows.texts, rows.labels.numpy(), n_labels, longest_word_run=longest)
-        for longest in ((2, 3) if n_labels <= FEW_LABELS else (2,))
+        for longest in ((2, 3) if is_affordable else (2,))
     ]
     truth = valid.labels.numpy()
-    return max(
+    best = max(
         fits, key=lambda fit: float((fit.probabilities(valid.texts).argmax(1) == truth).mean())
     )
+    work.memory["tf-idf"] = best
+    return best
 
 
 def _some(work: Workspace, n: int) -> Rows:

@@ -24,10 +24,8 @@ class TfidfEngine(Engine):
     """TF-IDF with logistic regression, fitted anew; it is never written to a file."""
 
     def __init__(self, work: Workspace) -> None:
-        """Fit on the training rows, once a run in memory."""
-        fitted = vars(work).setdefault("_tfidf", None) or fit_tfidf_control(work)
-        vars(work)["_tfidf"] = fitted
-        self._fitted = fitted
+        """Fit on the training rows, unless that was done in this process."""
+        self._fitted = fit_tfidf_control(work)
         self.labels, self.kind, self.n_stages = work.label_names, "single", 1
         self.encoder = load_engine(work.path(f"{MODELS_FOLDER}/word-embeddings")).encoder
 

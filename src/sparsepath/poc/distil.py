@@ -49,6 +49,9 @@ MADE_UP_PER_ROW = 2.0
 OVERRUN_SHARE = 0.25
 """A control starts when at most this share of it lies beyond the end of the stage."""
 
+LEAST_SECONDS = 6.0
+"""A shorter stage is left out."""
+
 OVERHEAD = 0.25
 """Time of a step that does not depend on the layers, as a share of the full model's."""
 
@@ -72,6 +75,8 @@ class Lessons(NamedTuple):
 
 def run_distil(work: Workspace, budget_s: float) -> str:
     """Distil sub-models, lightest first, then the controls of some of them."""
+    if budget_s < LEAST_SECONDS:
+        return "left out: there was no time for it; sub-models stay as they were repaired"
     end_s = work.plan.used_s + budget_s
     latency = latency_model(work)
     chosen = _choose(work, latency)

@@ -207,7 +207,7 @@ def _early_exit(work: Workspace, budget_s: float, line: StaticLine) -> Choice:
     full = UnitMask.full(work.full)
     n_layers = full.n_layers
     exits = sorted({round(n_layers * share) for share in (0.0, 1 / 3, 2 / 3, 1.0)})
-    n_rows = int(min(EXIT_ROWS, max(300, 60 * budget_s)))
+    n_rows = int(min(EXIT_ROWS, max(150, 60 * budget_s)))
     masks = [no_layers(work.full), *layer_drop_masks(full)[1:], full]
     heads, stages, before_ms = [], [], 0.0
     for stop in exits:

@@ -15,7 +15,7 @@ from sparsepath.artifacts.analysis import (
 from sparsepath.models.families import encoder_sites
 from sparsepath.models.units import UnitMask, UnitScores
 from sparsepath.pathways.edges import score_edges
-from sparsepath.pathways.removal import removal_curves
+from sparsepath.pathways.removal import FRACTIONS, removal_curves
 from sparsepath.pathways.scores import combine_scores, layer_scores, rank_agreement, score_units
 from sparsepath.poc.analysis import update_analysis
 from sparsepath.poc.workspace import SCORING_ROWS, Workspace
@@ -29,6 +29,11 @@ N_EDGE_TEXTS = 6
 
 N_EDGES = 12
 """Edges of a text that the report shows."""
+
+ENOUGH_SECONDS = 8.0
+"""A shorter stage measures few points of the removal curves."""
+
+FEW_FRACTIONS = (0.0, 0.3, 0.6, 1.0)
 
 MAX_REMOVAL_ROWS = 384
 """Validation rows of the removal curves, at most."""
@@ -99,7 +104,8 @@ def _removal(
         {name: scores[name] for name in ("gradient", "activation")},
         means=means,
         generator=work.generator(2),
-        n_random=2,
+        n_random=2 if budget_s >= ENOUGH_SECONDS else 1,
+        fractions=FRACTIONS if budget_s >= ENOUGH_SECONDS else FEW_FRACTIONS,
     )
     return [
         RemovalCurve(

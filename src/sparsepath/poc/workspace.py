@@ -56,6 +56,7 @@ class Workspace:
         self.options, self.state, self.plan, self.progress = options, state, plan, progress
         self.folder = options.out
         self.work_folder = options.out / WORK_FOLDER
+        self.memory: dict[str, object] = {}
 
     @cached_property
     def rows_file(self) -> RowsFile:
