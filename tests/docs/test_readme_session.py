@@ -1,4 +1,4 @@
-"""The session of the README, run for real with a one-minute demo instead of the default."""
+"""The session of the README, run for real with a one-minute demo instead of four minutes."""
 
 import re
 import subprocess
