@@ -1,6 +1,6 @@
 """What a PoC remembers between its stages, so that an interrupted one goes on.
 
-The state file in the run folder is replaced in one step after each stage; large things lie beside it.
+The state file is replaced in one step after each stage; large things lie beside it.
 """
 
 from pathlib import Path
