@@ -12,6 +12,7 @@ from sparsepath.models.describe import describe
 from sparsepath.runtime import latency_model as module
 from sparsepath.runtime.latency_model import (
     LatencyModel,
+    at_present_speed,
     cut_to_shape,
     fit_latency,
     timed_shapes,
@@ -115,3 +116,13 @@ def test_a_real_fit_orders_models_by_size_and_adds_tokenization(
 def test_a_parent_without_layers_can_be_fitted(bert: PathwayClassifier) -> None:
     weights = cut_to_shape(describe(bert), [])
     assert fit_latency(weights, [5], budget_s=0.05).predict_ms([]) > 0
+
+
+def test_a_prediction_follows_the_drift_of_models_timed_beside_it() -> None:
+    anchors = [(0.02, 0.03), (4.0, 4.0)]
+    assert at_present_speed(0.02, anchors) == pytest.approx(0.03)
+    assert at_present_speed(4.0, anchors) == pytest.approx(4.0)
+    middle = (0.02 * 4.0) ** 0.5
+    assert at_present_speed(middle, anchors) == pytest.approx(middle * 1.5**0.5)
+    assert at_present_speed(8.0, anchors) == pytest.approx(8.0)
+    assert at_present_speed(2.0, [(4.0, 5.0)]) == pytest.approx(2.5)

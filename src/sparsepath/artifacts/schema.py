@@ -80,7 +80,8 @@ class Cost(Artifact):
     """Peak memory of a fresh process that loads the model and answers."""
     latency_ms_mean: MaybeFloat = None
     latency_ms_predicted: MaybeFloat = None
-    """What the latency model said before the sub-model was extracted."""
+    """What the latency model said before the sub-model was extracted, at the speed that the machine
+    had when the full model and the control without layers were timed beside it."""
     tokenize_ms_p50: MaybeFloat = None
     """The part of the latency spent on tokenising."""
 

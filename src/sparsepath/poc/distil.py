@@ -1,7 +1,7 @@
 """Sixth stage: sub-models learn from the full model, and so do the controls, for as many steps."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -14,36 +14,43 @@ from sparsepath.pathways.controls import layer_drop_masks, random_masks
 from sparsepath.pathways.repair import record_parent, repair
 from sparsepath.poc.saving import save_candidate
 from sparsepath.poc.score import load_means
-from sparsepath.poc.state import Draft
-from sparsepath.poc.submodels import latency_model, load_mask, repair_batches
+from sparsepath.poc.state import Draft, save_state
+from sparsepath.poc.submodels import (
+    DISTILLED_SPEEDUPS,
+    latency_model,
+    load_mask,
+    repair_batches,
+)
+from sparsepath.poc.teacher import Teacher
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
 from sparsepath.runtime.latency_model import LatencyModel
 from sparsepath.train.checkpoint import FileCheckpoints
-from sparsepath.train.finetune import NO_LABEL, predict_logits, score_on, teacher_loss
+from sparsepath.train.finetune import NO_LABEL, score_on, teacher_loss
 from sparsepath.train.loop import FitConfig, FitJob, FitResult, fit
 from sparsepath.train.made_up import make_up
 
 DISTIL = FitConfig(
-    learning_rate=3e-4,
+    learning_rate=7e-4,
     classifier_rate_factor=5.0,
     embedding_rate_factor=3.0,
     batch_size=64,
     max_epochs=10.0,
     n_evaluations=4,
     patience=4,
+    drops_entries=False,
 )
 """How sub-models and their controls learn from the full model."""
 
-SPEEDUPS = (math.inf, 15.0, 6.0, 3.0)
+SPEEDUPS = (math.inf, *DISTILLED_SPEEDUPS)
 """Sub-models nearest to these speed-ups over the full model are distilled; infinite: no layer."""
 
-CONTROLLED_SPEEDUPS = (6.0,)
-"""Of these, the ones that get controls."""
+CONTROLLED_SPEEDUPS = DISTILLED_SPEEDUPS[:2]
+"""Of these, the ones that get controls, while time is left."""
 
 CONTROL_SHARE = 0.35
 """Share of the stage's time that controls get."""
 
-MADE_UP_PER_ROW = 2.0
+MADE_UP_PER_ROW = 1.0
 """Made-up texts for each training row, where time allows."""
 
 OVERRUN_SHARE = 0.25
@@ -58,8 +65,9 @@ OVERHEAD = 0.25
 TEACHER_SHARE = 0.12
 """Share of the stage's time in which the full model answers training and made-up texts."""
 
-TEACHER_ROWS_PER_SECOND = 250.0
-"""What the full model surely answers in a second; decides how many texts are made up."""
+PROBE_ROWS = 256
+"""Rows on which the full model's int8 graph is compared with the exact one, and on which it is
+timed."""
 
 
 class Lessons(NamedTuple):
@@ -121,20 +129,42 @@ def _weight(work: Workspace, latency: LatencyModel, name: str) -> float:
 
 
 def _lessons(work: Workspace, budget_s: float) -> Lessons:
-    """Let the full model answer training rows and made-up ones."""
-    n_own = len(work.train.encoded)
-    n_answers = int(budget_s * TEACHER_ROWS_PER_SECOND)
-    n_made_up = max(0, min(int(MADE_UP_PER_ROW * n_own), n_answers - n_own))
-    work.progress.say(f"the full model answers {n_own} training and {n_made_up} made-up texts")
+    """Let the full model answer training rows, then as many made-up ones as there is time."""
+    probe = work.valid.encoded[:PROBE_ROWS]
+    teacher = Teacher(work.full, probe, pad_id=work.pad_id, folder=work.work_folder / "teacher")
+    n_own, n_made_up = _affordable_lessons(work, teacher, budget_s)
+    work.progress.say(
+        f"the full model in {teacher.precision} answers {n_own + n_made_up} texts, "
+        f"{n_made_up} of them made up"
+    )
     made_up = make_up(
         work.train.encoded,
         n_made_up,
         max_length=work.encoder.max_length,
         generator=work.generator(3),
     )
-    encoded = [*work.train.encoded, *made_up]
-    labels = torch.cat([work.train.labels, torch.full((n_made_up,), NO_LABEL)])
-    return Lessons(encoded, labels, predict_logits(work.full, encoded, work.pad_id))
+    chosen = sorted(work.shuffled(len(work.train.encoded))[:n_own])
+    encoded = [*(work.train.encoded[i] for i in chosen), *made_up]
+    labels = torch.cat([work.train.labels[chosen], torch.full((n_made_up,), NO_LABEL)])
+    return Lessons(encoded, labels, teacher.answer(encoded))
+
+
+def _affordable_lessons(work: Workspace, teacher: Teacher, budget_s: float) -> tuple[int, int]:
+    """Say how many training rows and made-up texts the full model can answer in the time.
+
+    A run that goes on takes the numbers from before, since a fit that goes on needs the same rows.
+    """
+    if "lessons" not in work.state.facts:
+        probe = [work.train.encoded[i] for i in work.shuffled(len(work.train.encoded))[:PROBE_ROWS]]
+        start_s = work.plan.used_s
+        teacher.answer(probe)
+        n_answers = int(budget_s * len(probe) / max(1e-6, work.plan.used_s - start_s))
+        n_own = min(len(work.train.encoded), max(len(probe), n_answers))
+        n_made_up = max(0, min(int(MADE_UP_PER_ROW * n_own), n_answers - n_own))
+        work.state.facts["lessons"] = [n_own, n_made_up]
+        save_state(work.folder, work.state)
+    n_own, n_made_up = (int(n) for n in cast("list[int]", work.state.facts["lessons"]))
+    return n_own, n_made_up
 
 
 def _learn(

@@ -2,10 +2,12 @@
 
 A cascade asks a light sub-model first and a heavier one where it is not sure; an early exit stops
 inside one model. Which models, and the thresholds, are chosen on validation rows: the combination
-that lies highest above the line of the static candidates, in a cheap and in a dear region.
+that lies highest above the line of the static candidates, in a cheap and in a dear region. Cascades
+of int8 graphs are chosen anew, since there a heavy model costs less.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
@@ -13,16 +15,20 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sparsepath.artifacts.store import folder_atomic
+from sparsepath.evaluate.cost import measure_latency
 from sparsepath.models.describe import describe
 from sparsepath.models.surgery import extract
 from sparsepath.models.units import UnitMask
 from sparsepath.models.weights import Affine
 from sparsepath.pathways.controls import layer_drop_masks
 from sparsepath.poc.baselines import no_layers
+from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import latency_model
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
 from sparsepath.runtime.build import Exit, save_cascade, save_early_exit
+from sparsepath.runtime.engine import load_engine
+from sparsepath.runtime.manifest import Precision
 from sparsepath.train.finetune import pooled_features, predict_logits
 from sparsepath.train.linear import fit_linear
 
@@ -34,6 +40,18 @@ EXIT_ROWS = 6_000
 
 MAX_STAGES = 3
 """Most models of a cascade."""
+
+AS_GOOD = 0.002
+"""Accuracy on validation rows that the safe cascade may lose against its heaviest model."""
+
+LEAST_INT8_SECONDS = 5.0
+"""Stages shorter than this leave out cascades in int8."""
+
+TIMED_ROWS, TIMED_S = 64, 3.0
+"""Validation rows on which int8 graphs are timed, and for how many seconds at most."""
+
+QUALITY_BATCH = 32
+"""Texts that go through a graph together where only the answer matters."""
 
 
 class StageAnswers(NamedTuple):
@@ -97,21 +115,44 @@ def run_dynamic(work: Workspace, budget_s: float) -> str:
     """Choose and write cascades and an early exit."""
     answers = _answers(work)
     line = StaticLine([(a.cost_ms, float(a.is_right.mean())) for a in answers])
-    best = float(answers[-1].is_right.mean())
+    said = _write_cascades(work, _wanted(answers, line), "fp32")
+    exits = _early_exit(work, budget_s, line)
+    said.append(f"early-exit {exits.accuracy:.1%} at {exits.cost_ms:.2f} ms")
+    if budget_s >= LEAST_INT8_SECONDS:
+        answers = _int8_answers(work, [answer.name for answer in answers])
+        line = StaticLine([(a.cost_ms, float(a.is_right.mean())) for a in answers])
+        said += _write_cascades(work, _wanted(answers, line), "int8")
+    return ", ".join(said)
+
+
+def _wanted(answers: Sequence[StageAnswers], line: StaticLine) -> dict[str, Choice]:
+    """Choose cascades: a cheap one, a dear one, and the cheapest that loses nothing."""
     choices = cascades(answers)
     middle = float(np.exp(np.mean(np.log([answers[0].cost_ms, answers[-1].cost_ms]))))
-    cheap = max((c for c in choices if c.cost_ms <= middle), key=lambda c: c.advantage(line))
-    dear = max((c for c in choices if c.cost_ms > middle), key=lambda c: c.advantage(line))
-    close = [c for c in choices if c.accuracy >= best - 0.002]
+    cheap = [c for c in choices if c.cost_ms <= middle]
+    dear = [c for c in choices if c.cost_ms > middle]
+    least = float(answers[-1].is_right.mean()) - AS_GOOD
+    safe = [c for c in choices if c.accuracy >= least]
+    found = {}
+    if cheap:
+        found["cascade-light"] = max(cheap, key=lambda c: c.advantage(line))
+    if dear:
+        found["cascade-strong"] = max(dear, key=lambda c: c.advantage(line))
+    if safe:
+        found["cascade-safe"] = min(safe, key=lambda c: c.cost_ms)
+    return found
+
+
+def _write_cascades(
+    work: Workspace, wanted: Mapping[str, Choice], precision: Precision
+) -> list[str]:
+    """Write chosen cascades; say what each is expected to do."""
     said = []
-    wanted = {"cascade-light": cheap, "cascade-strong": dear}
-    if close:
-        wanted["cascade-safe"] = min(close, key=lambda c: c.cost_ms)
     for name, choice in wanted.items():
-        _write_cascade(work, name, choice)
-        said.append(f"{name} {choice.accuracy:.1%} at {choice.cost_ms:.2f} ms")
-    exits = _early_exit(work, budget_s, line)
-    return ", ".join([*said, f"early-exit {exits.accuracy:.1%} at {exits.cost_ms:.2f} ms"])
+        full_name = name if precision == "fp32" else f"{name}-{precision}"
+        _write_cascade(work, full_name, choice, precision)
+        said.append(f"{full_name} {choice.accuracy:.1%} at {choice.cost_ms:.2f} ms")
+    return said
 
 
 def cascades(answers: Sequence[StageAnswers]) -> list[Choice]:
@@ -148,8 +189,8 @@ def _at_threshold(stages: Sequence[StageAnswers], level: float) -> Choice:
 def _answers(work: Workspace) -> list[StageAnswers]:
     """Let distilled sub-models and the full model answer the validation rows."""
     whole_ms = latency_model(work).predict_ms(UnitMask.full(work.full).shape)
-    drafts = [d for d in work.state.drafts if d.kind == "submodel" and d.is_distilled]
-    drafts = drafts or [d for d in work.state.drafts if d.kind == "submodel"]
+    submodels = [d for d in work.state.drafts if d.kind == "submodel" and d.precision == "fp32"]
+    drafts = [d for d in submodels if d.is_distilled] or submodels
     found = [
         _stage(work, d.name, d.predicted_ms or whole_ms, predict(work, d.name)) for d in drafts
     ]
@@ -179,18 +220,46 @@ def _stage(
     return StageAnswers(name, cost_ms, probabilities.max(axis=1), is_right)
 
 
-def _write_cascade(work: Workspace, name: str, choice: Choice) -> None:
+def _int8_answers(work: Workspace, names: Sequence[str]) -> list[StageAnswers]:
+    """Quantise some candidates, let them answer the validation rows, and time them."""
+    for name in names:
+        add_int8(work, work.state.draft(name))
+    folders = {f"{name}-int8": work.path(f"{MODELS_FOLDER}/{name}") for name in names}
+    rows = work.shuffled(len(work.valid.texts))[:TIMED_ROWS]
+    latency = measure_latency(
+        {
+            name: load_engine(folder, threads=work.options.threads, precision="int8")
+            for name, folder in folders.items()
+        },
+        [work.valid.texts[row] for row in rows],
+        seed=work.options.seed,
+        max_s=TIMED_S,
+    )
+    found = []
+    for name, folder in folders.items():
+        engine = load_engine(folder, threads=os.cpu_count() or 1, precision="int8")
+        probabilities = engine.predict(work.valid.texts, QUALITY_BATCH)
+        found.append(_stage(work, name, latency[name].mean_ms, probabilities))
+        draft = work.state.draft(name)
+        draft.accuracy_valid = float(found[-1].is_right.mean())
+    heaviest = found.pop(next(i for i, a in enumerate(found) if a.name == "full-int8"))
+    return [*sorted(found, key=lambda a: a.cost_ms), heaviest]
+
+
+def _write_cascade(work: Workspace, name: str, choice: Choice, precision: Precision) -> None:
     """Write a folder that names its stages."""
     names = [stage.name for stage in choice.stages]
     folder = f"{MODELS_FOLDER}/{name}"
     with folder_atomic(work.path(folder)) as built:
-        stages = [work.path(f"{MODELS_FOLDER}/{stage}") for stage in names]
+        drafts = [work.state.draft(stage) for stage in names]
+        stages = [work.path(draft.folder) for draft in drafts if draft.folder]
         save_cascade(built, stages, choice.thresholds)
     work.state.put(
         Draft(
             name=name,
             kind="dynamic",
             folder=folder,
+            precision=precision,
             parent="full",
             note=f"{' then '.join(names)}, passing on below {choice.thresholds[0]:.2f}",
             predicted_ms=choice.cost_ms,

@@ -45,9 +45,11 @@ from sparsepath.poc.dynamic import StaticLine
 from sparsepath.poc.recommend import mark_pareto, recommend
 from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
+from sparsepath.poc.submodels import latency_model
 from sparsepath.poc.workspace import Workspace
 from sparsepath.runtime.base import Engine
 from sparsepath.runtime.engine import load_engine
+from sparsepath.runtime.latency_model import at_present_speed
 
 MAX_TEST_ROWS = 4_000
 """Test rows on which quality is measured, at most."""
@@ -129,15 +131,20 @@ def run_measure(work: Workspace, budget_s: float) -> str:
 
 
 def _add_int8_variants(work: Workspace) -> None:
-    """Quantise the full model and the sub-models that are best on the validation rows."""
+    """Quantise the full model and the sub-models that are best on the validation rows.
+
+    What is there in int8 already was judged in int8 and stays as it is.
+    """
     submodels = [d for d in work.state.drafts if d.kind == "submodel" and d.precision == "fp32"]
     best, wanted = -1.0, []
     for draft in sorted(submodels, key=lambda d: d.predicted_ms or 0.0):
         if (draft.accuracy_valid or 0.0) > best:
             best = draft.accuracy_valid or 0.0
             wanted.append(draft)
+    there = [draft.name for draft in work.state.drafts]
     for draft in [work.state.draft("full"), *wanted]:
-        add_int8(work, draft)
+        if f"{draft.name}-int8" not in there:
+            add_int8(work, draft)
 
 
 def _answer(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> Answered:
@@ -238,7 +245,7 @@ def _candidate(
         of="mean" if draft.kind == "dynamic" else "median",
         seed=work.options.seed,
     )
-    cost = _cost(work, draft, latency[draft.name], memory[draft.name])
+    cost = _cost(work, draft, latency, memory[draft.name])
     full_bytes = size_bytes(work.path("models/full"))
     return Candidate(
         name=draft.name,
@@ -270,9 +277,12 @@ def _candidate(
     )
 
 
-def _cost(work: Workspace, draft: Draft, latency: Latency, memory: int | None) -> Cost:
+def _cost(
+    work: Workspace, draft: Draft, latencies: Mapping[str, Latency], memory: int | None
+) -> Cost:
     """Put the cost of one candidate together."""
     n_parameters, n_bytes, flops = _size(work, draft)
+    latency = latencies[draft.name]
     return Cost(
         parameters=n_parameters,
         size_bytes=n_bytes,
@@ -280,11 +290,28 @@ def _cost(work: Workspace, draft: Draft, latency: Latency, memory: int | None) -
         latency_ms_p50=latency.p50_ms,
         latency_ms_p95=latency.p95_ms,
         latency_ms_mean=latency.mean_ms,
-        latency_ms_predicted=draft.predicted_ms if draft.precision == "fp32" else None,
+        latency_ms_predicted=_predicted_ms(work, draft, latencies),
         examples_per_second=1000.0 / latency.mean_ms,
         peak_rss_bytes=memory,
         tokenize_ms_p50=latency.tokenize_p50_ms,
     )
+
+
+def _predicted_ms(work: Workspace, draft: Draft, latencies: Mapping[str, Latency]) -> float | None:
+    """Give what was predicted of a sub-model, at the speed that the machine has now.
+
+    That speed is seen on the full model and on the control without layers.
+    """
+    if draft.kind != "submodel" or draft.precision != "fp32" or not draft.predicted_ms:
+        return None
+    model = latency_model(work)
+    shapes = {"word-embeddings": [], "full": UnitMask.full(work.full).shape}
+    anchors = [
+        (model.predict_ms(shape), latencies[name].p50_ms)
+        for name, shape in shapes.items()
+        if name in latencies
+    ]
+    return at_present_speed(draft.predicted_ms, anchors)
 
 
 def _size(work: Workspace, draft: Draft) -> tuple[int, int, int | None]:
@@ -416,13 +443,20 @@ def _dynamic(
     answered: Answered,
     latency: Mapping[str, Latency],
 ) -> list[report.DynamicReport]:
-    """Compare candidates that choose per text with the static line at equal mean latency."""
-    static = [c for c in candidates if c.kind in {"full", "submodel"} and c.precision == "fp32"]
-    line = StaticLine([(latency[c.name].mean_ms, c.quality.accuracy) for c in static])
+    """Compare candidates that choose per text with the static line at equal mean latency.
+
+    The line is that of the single models in the same precision.
+    """
     found = []
     for candidate in candidates:
         if candidate.kind != "dynamic":
             continue
+        static = [
+            c
+            for c in candidates
+            if c.kind in {"full", "submodel"} and c.precision == candidate.precision
+        ]
+        line = StaticLine([(latency[c.name].mean_ms, c.quality.accuracy) for c in static])
         draft = work.state.draft(candidate.name)
         mean_ms = latency[candidate.name].mean_ms
         at_equal = line.accuracy_at(mean_ms)

@@ -38,6 +38,10 @@ MOST_OF_BUDGET = 1.6
 TIMING_SHARE = 0.3
 """Share of the stage's time that the latency model may time shapes."""
 
+DISTILLED_SPEEDUPS = (22.0, 6.8, 3.3)
+"""Speed-ups over the full model, as predicted, at which sub-models will be distilled: a little more
+than 20, 6 and 3."""
+
 DEPTH_ROWS = 512
 """Training rows on which combinations of layers are fitted, at most; half as many judge."""
 
@@ -49,7 +53,7 @@ def run_extract(work: Workspace, budget_s: float) -> str:
     depths = depth_table(work, budget_s)
     mask = UnitMask.full(work.full)
     n_targets = N_TARGETS if work.options.minutes >= ENOUGH_MINUTES else FEW_TARGETS
-    targets = cost_targets(latency, mask.shape, n_targets)
+    targets = _with_distilled(cost_targets(latency, mask.shape, n_targets), latency, mask)
     found = search_masks(load_scores(work), latency, targets, depths)
     work.progress.say(f"{len(found)} sub-models chosen; extracting")
     means, batches = load_means(work), repair_batches(work, budget_s)
@@ -80,6 +84,13 @@ def run_extract(work: Workspace, budget_s: float) -> str:
         )
     n_written = sum(draft.kind == "submodel" for draft in work.state.drafts)
     return f"{n_written} sub-models extracted, repaired and written"
+
+
+def _with_distilled(targets: list[float], latency: LatencyModel, full: UnitMask) -> list[float]:
+    """Add the latencies whose sub-models are distilled, so that these meet them exactly."""
+    whole_ms = latency.predict_ms(full.shape)
+    wanted = [whole_ms / speedup for speedup in DISTILLED_SPEEDUPS]
+    return sorted({*targets, *(ms for ms in wanted if targets[0] < ms)})
 
 
 def latency_model(work: Workspace) -> LatencyModel:

@@ -107,6 +107,22 @@ class LatencyModel:
         return total
 
 
+def at_present_speed(predicted_ms: float, anchors: Sequence[tuple[float, float]]) -> float:
+    """Correct a prediction for what the machine's speed did since the model was fitted.
+
+    A machine that others share is a tenth or more faster or slower a few minutes later, and its
+    caches not alike for small and large models. So a prediction says how a shape compares with
+    models that are timed beside it: the correction is theirs, straight between them in logarithms.
+
+    Args:
+        predicted_ms: what the model of latencies said.
+        anchors: (predicted, measured) milliseconds of at least one other model, all above 0.
+    """
+    known = sorted((np.log(before), np.log(now / before)) for before, now in anchors)
+    places, changes = zip(*known, strict=True)
+    return predicted_ms * float(np.exp(np.interp(np.log(predicted_ms), places, changes)))
+
+
 def fit_latency(
     weights: EncoderWeights,
     lengths: Sequence[int],
