@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -21,8 +22,18 @@ from sparsepath.artifacts.provenance import machine, now_utc, package_versions
 from sparsepath.artifacts.schema import Candidate, Results, RunManifest
 from sparsepath.artifacts.store import read_json, read_jsonl
 from sparsepath.evaluate.quality import wilson_interval
+from sparsepath.runtime.engine import load_engine
 
 Interval = tuple[float, float]
+
+TAUGHT = "learnt from the full model"
+"""Part of the note of candidates that were distilled."""
+
+_ANSWERED: dict[tuple[int, str], np.ndarray] = {}
+"""What `_is_right` found before, by seed and candidate."""
+
+BATCH = 32
+"""Texts that go through a graph together where only the answer matters."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +58,7 @@ class Run(NamedTuple):
     """What one run left."""
 
     seed: int
+    place: Path
     manifest: RunManifest
     results: Results
     analysis: Analysis
@@ -101,6 +113,7 @@ def read_run(place: Path, seed: int) -> Run:
     """Read what a run left."""
     return Run(
         seed,
+        place,
         read_json(place / "run.json", RunManifest),
         read_json(place / "results.json", Results),
         read_json(place / "analysis.json", Analysis),
@@ -220,60 +233,118 @@ def _need(run: Run, name: str) -> Candidate:
     return found
 
 
-def _submodels(runs: Sequence[Run]) -> list[str]:
-    """Names of the fp32 sub-models that every run has."""
-    names = [
-        {c.name for c in run.results.candidates if c.kind == "submodel" and c.precision == "fp32"}
-        for run in runs
-    ]
-    return sorted(set.intersection(*names))
+def _slots(run: Run) -> dict[str, Candidate]:
+    """The fp32 sub-models of a run by what they have in common over seeds.
+
+    Which layers and units are kept differs from seed to seed. Those that learnt from the full model
+    are counted from the lightest one; the others keep the number of their target.
+    """
+    ours = [c for c in run.results.candidates if c.kind == "submodel" and c.precision == "fp32"]
+    ours.sort(key=lambda c: c.cost.latency_ms_p50)
+    taught = [c for c in ours if TAUGHT in (c.note or "")]
+    slots = {c.name: c for c in ours if c not in taught}
+    return slots | {f"distilled sub-model {n + 1}": c for n, c in enumerate(taught)}
 
 
 def _speed(task: Task, runs: Sequence[Run]) -> list[_Figure]:
     """The fastest sub-model whose mean loss over the seeds stays within so many points."""
+    slots = [_slots(run) for run in runs]
+    common = sorted(set.intersection(*(set(slot) for slot in slots)))
     found = []
     for points, target in task.speed_targets:
         best: _Figure | None = None
-        for name in _submodels(runs):
-            candidates = [_need(run, name) for run in runs]
-            change = 100 * statistics.fmean(c.relative.accuracy_change for c in candidates)
+        for name in common:
+            candidates = [slot[name] for slot in slots]
+            changes = [100 * c.relative.accuracy_change for c in candidates]
+            change = statistics.fmean(changes)
             speeds = [c.relative.speedup for c in candidates]
             is_faster = best is None or statistics.fmean(speeds) > statistics.fmean(best.values)
             if change >= -points and is_faster:
-                note = f"{name}, mean change {change:+.2f} points"
+                note = f"{name}, mean change {change:+.2f} points, per seed {_rounded(changes)}"
                 best = _Figure(
                     f"sub-model within {points:g} points", speeds, "x", target, note=note
                 )
         empty = _Figure(f"sub-model within {points:g} points", [], "x", target, note="none")
         found.append(best or empty)
+    for name in (n for n in common if n.startswith("distilled")):
+        candidates = [slot[name] for slot in slots]
+        speed = statistics.fmean(c.relative.speedup for c in candidates)
+        losses = [100 * c.relative.accuracy_change for c in candidates]
+        note = f"{speed:.1f} times as fast as the full model in fp32"
+        found.append(_Figure(f"{name}, change of accuracy", losses, "points", None, note=note))
     return found
 
 
+def _rounded(values: Sequence[float]) -> list[float]:
+    return [round(value, 2) for value in values]
+
+
 def _against_int8(task: Task, runs: Sequence[Run]) -> list[_Figure]:
-    """The fastest candidate that is no less accurate than the full model in int8."""
-    best: _Figure | None = None
+    """The fastest candidates that are no less accurate than the full model in int8.
+
+    Two readings: the mean over the seeds is no lower, and the interval of the paired difference
+    over all rows holds zero or lies above it.
+    """
     names = set.intersection(
         *({c.name for c in run.results.candidates if not c.is_control} for run in runs)
     )
-    for name in sorted(names - {"full", "full-int8"}):
-        changes, speeds = [], []
-        for run in runs:
-            ours, peer = _need(run, name), _need(run, "full-int8")
-            changes.append(100 * (ours.quality.accuracy - peer.quality.accuracy))
-            speeds.append(_latency(peer, ours) / _latency(ours, ours))
-        change = statistics.fmean(changes)
-        if change >= 0 and (
-            best is None or statistics.fmean(speeds) > statistics.fmean(best.values)
-        ):
-            best = _Figure(
-                "best candidate against the full model in int8, at no lower accuracy",
-                speeds,
-                "x",
-                task.int8_target,
-                note=f"{name}, mean change {change:+.2f} points",
-                peer="full model, ONNX Runtime int8",
+    speeds = {
+        name: [_against(_need(run, "full-int8"), _need(run, name)) for run in runs]
+        for name in names - {"full", "full-int8"}
+    }
+    order = sorted(speeds, key=lambda name: -statistics.fmean(speeds[name]))
+    found: list[_Figure] = []
+    for reading in ("by the mean", "by the interval"):
+        for name in order:
+            mean, (low, high) = _paired(runs, name, "full-int8")
+            if (mean if reading == "by the mean" else high) < 0:
+                continue
+            change = f"{100 * mean:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}) points"
+            found.append(
+                _Figure(
+                    f"against the full model in int8, at no lower accuracy {reading}",
+                    speeds[name],
+                    "x",
+                    task.int8_target,
+                    note=f"{name}, {change}",
+                    peer="full model, ONNX Runtime int8",
+                )
             )
-    return [best] if best else []
+            break
+    return found
+
+
+def _against(peer: Candidate, ours: Candidate) -> float:
+    """How many times faster one is than the other."""
+    return _latency(peer, ours) / _latency(ours, ours)
+
+
+def _paired(runs: Sequence[Run], name: str, peer: str) -> tuple[float, Interval]:
+    """Difference in accuracy over all test rows, with the interval over rows."""
+    by_run = [_is_right(run, name) - _is_right(run, peer) for run in runs]
+    # Rows that are the same for all seeds are one observation, not one for each seed.
+    is_same = len({len(gaps) for gaps in by_run}) == 1
+    gaps = np.mean(by_run, axis=0) if is_same else np.concatenate(by_run)
+    mean, half = float(gaps.mean()), 1.96 * float(gaps.std()) / len(gaps) ** 0.5
+    return mean, (mean - half, mean + half)
+
+
+def _is_right(run: Run, name: str) -> np.ndarray:
+    """Which rows of the whole test file a candidate has right; its models answer once more."""
+    key = (run.seed, name)
+    if key not in _ANSWERED:
+        place, candidate = run.place, _need(run, name)
+        rows = json.loads((place / "work" / "rows.json").read_text(encoding="utf-8"))
+        assert candidate.folder is not None
+        engine = load_engine(
+            place / candidate.folder, threads=os.cpu_count() or 1, precision=candidate.precision
+        )
+        answers = engine.predict([rows["texts"][i] for i in rows["test"]], BATCH)
+        truth = np.array([rows["label_ids"][i] for i in rows["test"]])
+        # Rows come in the order of the file, so that the same place is the same row for all seeds.
+        order = np.argsort([rows["row_ids"][i] for i in rows["test"]])
+        _ANSWERED[key] = (answers.argmax(axis=1) == truth)[order].astype(float)
+    return _ANSWERED[key]
 
 
 def _latency(candidate: Candidate, beside: Candidate) -> float:

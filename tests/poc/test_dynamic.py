@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from sparsepath.poc.dynamic import StageAnswers, StaticLine, cascades, choices_of
+from sparsepath.poc.dynamic import (
+    AS_GOOD,
+    StageAnswers,
+    StaticLine,
+    cascades,
+    choices_of,
+    wanted_cascades,
+)
 
 
 def stage(name: str, cost_ms: float, confidence: list[float], right: list[int]) -> StageAnswers:
@@ -35,3 +42,19 @@ def test_the_static_line_skips_beaten_models_and_interpolates_in_log_time() -> N
     assert line.accuracy_at(0.1) == 0.8
     assert line.accuracy_at(1000.0) == 1.0
     assert sum(share for _, share in line.mixture(30.0)) == pytest.approx(1.0)
+
+
+def test_the_safe_cascade_loses_nothing_even_by_chance() -> None:
+    n = 1000
+    right = np.arange(n) % 10 != 0
+    heavy = StageAnswers("heavy", 10.0, np.full(n, 0.9), right)
+    # As accurate in sum, but on other rows: that it is as good may be luck.
+    other = StageAnswers("other", 1.0, np.linspace(0.0, 1.0, n), np.arange(n) % 10 != 1)
+    line = StaticLine([(1.0, 0.9), (10.0, 0.9)])
+    found = wanted_cascades([other, heavy], line)["cascade-safe"]
+    gap = right.astype(float) - found.is_right
+    assert gap.mean() + gap.std() / n**0.5 <= AS_GOOD
+    assert found.cost_ms > min(c.cost_ms for c in cascades([other, heavy]))
+    twin = StageAnswers("twin", 1.0, np.linspace(0.0, 1.0, n), right)
+    cheapest = min(c.cost_ms for c in cascades([twin, heavy]))
+    assert wanted_cascades([twin, heavy], line)["cascade-safe"].cost_ms == cheapest

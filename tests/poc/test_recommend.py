@@ -64,6 +64,11 @@ def test_without_constraints_the_fastest_within_one_point_wins() -> None:
     assert found.rule == "smallest latency with accuracy within 1 point of full"
 
 
+def test_a_candidate_that_chance_may_have_flattered_is_passed_over() -> None:
+    assert recommend(CANDIDATES, options(), errors={"mid": 0.004}).name == "mid"
+    assert recommend(CANDIDATES, options(), errors={"mid": 0.006}).name == "full"
+
+
 def test_test_accuracy_does_not_decide() -> None:
     tempting = candidate("lucky", 0.4, 0.80, test=0.99)
     assert recommend([*CANDIDATES, tempting], options()).name == "mid"

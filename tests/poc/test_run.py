@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,11 @@ from sparsepath.config import PocOptions
 from sparsepath.errors import RunError
 from sparsepath.models.save import load_classifier
 from sparsepath.poc import run_poc
-from sparsepath.poc.plan import STAGE_WEIGHTS
+from sparsepath.poc.dynamic import LEAST_INT8_SECONDS, run_dynamic
+from sparsepath.poc.plan import STAGE_WEIGHTS, TimePlan
+from sparsepath.poc.progress import Progress
+from sparsepath.poc.state import load_state
+from sparsepath.poc.workspace import Workspace
 from sparsepath.report.write import write_report
 from sparsepath.runtime.engine import load_engine
 
@@ -149,6 +154,33 @@ def test_every_explanation_has_its_own_test_with_twenty_random_sets(
         assert len(record.test.random_margin_kept) == 20
         assert record.model_sha256
         assert record.tokens
+
+
+def test_int8_cascades_are_chosen_by_what_int8_engines_answer(
+    killed_run: tuple[Path, list[str]], tmp_path: Path, table: Path, base_folder: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(killed_run[0], folder)
+    state = load_state(folder)
+    assert state is not None
+    state.drafts = [d for d in state.drafts if d.kind != "dynamic" and d.precision == "fp32"]
+    plan = TimePlan(60.0, 0.0)
+    options = PocOptions(data=table, model=str(base_folder), out=folder, minutes=MINUTES, seed=1)
+    work = Workspace(options, state, plan, Progress(plan))
+    run_dynamic(work, LEAST_INT8_SECONDS)
+    cascades = [d for d in state.drafts if d.kind == "dynamic" and d.precision == "int8"]
+    assert "cascade-safe-int8" in [draft.name for draft in cascades]
+    truth = work.valid.labels.numpy()
+    for draft in cascades:
+        assert draft.folder is not None
+        assert draft.stages == [name for name in draft.stages if name.endswith("-int8")]
+        engine = load_engine(work.path(draft.folder), precision="int8")
+        right = engine.predict(work.valid.texts, 32).argmax(axis=1) == truth
+        assert draft.accuracy_valid == pytest.approx(float(right.mean()), abs=1.5 / len(truth))
+    full = state.draft("full-int8")
+    full_right = load_engine(work.path("models/full"), precision="int8").predict(work.valid.texts)
+    accuracy = float((full_right.argmax(axis=1) == truth).mean())
+    assert full.accuracy_valid == pytest.approx(accuracy, abs=1.5 / len(truth))
 
 
 def test_the_same_command_again_changes_no_model(

@@ -35,7 +35,7 @@ DISTIL = FitConfig(
     embedding_rate_factor=3.0,
     batch_size=64,
     max_epochs=10.0,
-    n_evaluations=4,
+    n_evaluations=3,
     patience=4,
     drops_entries=False,
 )
@@ -47,7 +47,7 @@ SPEEDUPS = (math.inf, *DISTILLED_SPEEDUPS)
 CONTROLLED_SPEEDUPS = DISTILLED_SPEEDUPS[:2]
 """Of these, the ones that get controls, while time is left."""
 
-CONTROL_SHARE = 0.35
+CONTROL_SHARE = 0.30
 """Share of the stage's time that controls get."""
 
 MADE_UP_PER_ROW = 1.0
@@ -59,10 +59,10 @@ OVERRUN_SHARE = 0.25
 LEAST_SECONDS = 6.0
 """A shorter stage is left out."""
 
-OVERHEAD = 0.25
+OVERHEAD = 0.15
 """Time of a step that does not depend on the layers, as a share of the full model's."""
 
-TEACHER_SHARE = 0.12
+TEACHER_SHARE = 0.08
 """Share of the stage's time in which the full model answers training and made-up texts."""
 
 PROBE_ROWS = 256

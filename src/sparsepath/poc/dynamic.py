@@ -41,8 +41,9 @@ EXIT_ROWS = 6_000
 MAX_STAGES = 3
 """Most models of a cascade."""
 
-AS_GOOD = 0.002
-"""Accuracy on validation rows that the safe cascade may lose against its heaviest model."""
+AS_GOOD = 0.004
+"""Accuracy on validation rows that the safe cascade may lose against its heaviest model, one
+standard error included."""
 
 LEAST_INT8_SECONDS = 5.0
 """Stages shorter than this leave out cascades in int8."""
@@ -78,6 +79,8 @@ class Choice(NamedTuple):
     """Mean predicted milliseconds."""
     accuracy: float
     """Share of validation rows that are right."""
+    is_right: Bool[np.ndarray, " rows"]
+    """Which ones."""
 
     def advantage(self, line: "StaticLine") -> float:
         """Accuracy above the static line at equal cost."""
@@ -115,24 +118,23 @@ def run_dynamic(work: Workspace, budget_s: float) -> str:
     """Choose and write cascades and an early exit."""
     answers = _answers(work)
     line = StaticLine([(a.cost_ms, float(a.is_right.mean())) for a in answers])
-    said = _write_cascades(work, _wanted(answers, line), "fp32")
+    said = _write_cascades(work, wanted_cascades(answers, line), "fp32")
     exits = _early_exit(work, budget_s, line)
     said.append(f"early-exit {exits.accuracy:.1%} at {exits.cost_ms:.2f} ms")
     if budget_s >= LEAST_INT8_SECONDS:
         answers = _int8_answers(work, [answer.name for answer in answers])
         line = StaticLine([(a.cost_ms, float(a.is_right.mean())) for a in answers])
-        said += _write_cascades(work, _wanted(answers, line), "int8")
+        said += _write_cascades(work, wanted_cascades(answers, line), "int8")
     return ", ".join(said)
 
 
-def _wanted(answers: Sequence[StageAnswers], line: StaticLine) -> dict[str, Choice]:
+def wanted_cascades(answers: Sequence[StageAnswers], line: StaticLine) -> dict[str, Choice]:
     """Choose cascades: a cheap one, a dear one, and the cheapest that loses nothing."""
     choices = cascades(answers)
     middle = float(np.exp(np.mean(np.log([answers[0].cost_ms, answers[-1].cost_ms]))))
     cheap = [c for c in choices if c.cost_ms <= middle]
     dear = [c for c in choices if c.cost_ms > middle]
-    least = float(answers[-1].is_right.mean()) - AS_GOOD
-    safe = [c for c in choices if c.accuracy >= least]
+    safe = [c for c in choices if _loss(c, answers[-1]) <= AS_GOOD]
     found = {}
     if cheap:
         found["cascade-light"] = max(cheap, key=lambda c: c.advantage(line))
@@ -141,6 +143,15 @@ def _wanted(answers: Sequence[StageAnswers], line: StaticLine) -> dict[str, Choi
     if safe:
         found["cascade-safe"] = min(safe, key=lambda c: c.cost_ms)
     return found
+
+
+def _loss(choice: Choice, heaviest: StageAnswers) -> float:
+    """Accuracy that a cascade loses against its heaviest model, and one standard error.
+
+    The error is there because the cheapest of thousands of combinations is a lucky one.
+    """
+    gap = heaviest.is_right.astype(float) - choice.is_right
+    return float(gap.mean() + gap.std() / len(gap) ** 0.5)
 
 
 def _write_cascades(
@@ -183,7 +194,7 @@ def _at_threshold(stages: Sequence[StageAnswers], level: float) -> Choice:
         is_right |= answered & stage.is_right
         is_open &= ~answered
     thresholds = (level,) * (len(stages) - 1)
-    return Choice(tuple(stages), thresholds, cost_ms, float(is_right.mean()))
+    return Choice(tuple(stages), thresholds, cost_ms, float(is_right.mean()), is_right)
 
 
 def _answers(work: Workspace) -> list[StageAnswers]:

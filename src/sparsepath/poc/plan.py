@@ -11,12 +11,12 @@ STAGE_WEIGHTS: Mapping[str, float] = {
     "read": 0.01,
     "baselines": 0.05,
     "full": 0.34,
-    "score": 0.05,
-    "extract": 0.10,
-    "distil": 0.30,
-    "dynamic": 0.02,
-    "measure": 0.13,
-    "explain": 0.05,
+    "score": 0.035,
+    "extract": 0.075,
+    "distil": 0.36,
+    "dynamic": 0.025,
+    "measure": 0.10,
+    "explain": 0.04,
     "report": 0.01,
 }
 """Stages in order, with their usual share of the time."""

@@ -20,13 +20,13 @@ from sparsepath.runtime.latency_model import LatencyModel, fit_latency
 from sparsepath.trace.batches import Batch
 from sparsepath.train.finetune import score_on
 
-N_TARGETS = 24
+N_TARGETS = 21
 """Cost targets from no layer at all to nearly the full model."""
 
 FEW_TARGETS, ENOUGH_MINUTES = 12, 2.0
 """Runs shorter than so many minutes get only so many targets."""
 
-REPAIR_ROWS = 384
+REPAIR_ROWS = 256
 """Training rows on which outputs are repaired, at most."""
 
 JUDGE_ROWS = 300
@@ -42,7 +42,7 @@ DISTILLED_SPEEDUPS = (22.0, 6.8, 3.3)
 """Speed-ups over the full model, as predicted, at which sub-models will be distilled: a little more
 than 20, 6 and 3."""
 
-DEPTH_ROWS = 512
+DEPTH_ROWS = 256
 """Training rows on which combinations of layers are fitted, at most; half as many judge."""
 
 
