@@ -36,7 +36,8 @@ def prepare(data: Path, place: Path, seed: int) -> tuple[Path, Path]:
     pairs = []
     with zipfile.ZipFile(data / "BLiMP.zip") as archive:
         for name in sorted(archive.namelist()):
-            if name.endswith(".jsonl"):
+            # Apple's archiver adds a file of its own beside each.
+            if name.endswith(".jsonl") and not name.startswith("__MACOSX"):
                 lines = archive.read(name).decode().splitlines()
                 pairs += [json.loads(line) for line in lines]
     random.Random(seed).shuffle(pairs)
