@@ -52,6 +52,8 @@ class Task:
     """Points of the best dynamic candidate above the static line."""
     int8_target: float | None
     """Times faster than the full model in int8 at no lower accuracy."""
+    group_column: str | None = None
+    """Column whose equal cells keep rows together."""
 
 
 class Run(NamedTuple):
@@ -105,6 +107,7 @@ def _run(
     command = [sys.executable, "-m", "sparsepath", "poc", str(train), "--test", str(test)]
     command += ["--minutes", f"{given.minutes:g}", "--seed", str(seed), "--out", str(place)]
     command += ["--model", given.model] if given.model else []
+    command += ["--group-column", task.group_column] if task.group_column else []
     subprocess.run(command, check=True, stdout=sys.stderr)
     return read_run(place, seed)
 

@@ -28,6 +28,7 @@ TASK = Task(
     speed_targets=((1.0, 2.0), (3.0, 3.0)),
     dynamic_target=1.0,
     int8_target=None,
+    group_column="pair",
 )
 
 
@@ -49,18 +50,20 @@ def prepare(data: Path, place: Path, seed: int) -> tuple[Path, Path]:
             seen |= {good, bad}
             chosen.append((good, bad))
     train, test = place / "train.csv", place / "test.csv"
-    _write(train, chosen[:TRAIN_PAIRS], seed)
-    _write(test, chosen[TRAIN_PAIRS : TRAIN_PAIRS + TEST_PAIRS], seed)
+    numbered = [(f"pair {number}", *pair) for number, pair in enumerate(chosen)]
+    _write(train, numbered[:TRAIN_PAIRS], seed)
+    _write(test, numbered[TRAIN_PAIRS : TRAIN_PAIRS + TEST_PAIRS], seed)
     return train, test
 
 
-def _write(path: Path, pairs: list[tuple[str, str]], seed: int) -> None:
+def _write(path: Path, pairs: list[tuple[str, str, str]], seed: int) -> None:
     """Write both sentences of each pair, in an order that says nothing."""
-    rows = [(good, "acceptable") for good, _ in pairs] + [(bad, "not") for _, bad in pairs]
+    rows = [(good, "acceptable", name) for name, good, _ in pairs]
+    rows += [(bad, "not", name) for name, _, bad in pairs]
     random.Random(seed).shuffle(rows)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("text", "label"))
+        writer.writerow(("text", "label", "pair"))
         writer.writerows(rows)
 
 

@@ -40,6 +40,9 @@ class PocOptions:
     label_column: str | None = None
     """Name of the column with the label. None means: find it."""
 
+    group_column: str | None = None
+    """Name of a column whose equal cells keep rows on one side of the split. None: no groups."""
+
     model: str | None = None
     """Hugging Face id or folder of the encoder. None means the default small one."""
 

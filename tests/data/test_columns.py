@@ -130,6 +130,26 @@ def test_the_user_may_choose_by_name_or_position(tmp_path: Path) -> None:
     assert "as asked" in table.how_found
 
 
+def test_a_column_of_groups_is_read_and_never_taken_for_text_or_label(tmp_path: Path) -> None:
+    rows = [["thread", "message", "team"]]
+    rows += [[f"{text} and so on", text, team] for text, team in pairs()]
+    table = read_rows(tmp_path, rows, group_column="thread")
+    assert (table.text_column, table.label_column) == ("message", "team")
+    assert (table.group_column, table.groups) == ("thread", [f"{t} and so on" for t in SENTENCES])
+    assert 'group column "thread" (as asked)' in table.how_found
+    assert read_rows(tmp_path, rows, text_column="message").groups is None
+
+
+@pytest.mark.parametrize("column", ["text_column", "label_column"])
+def test_a_column_of_groups_cannot_be_text_or_label(tmp_path: Path, column: str) -> None:
+    with pytest.raises(DataError, match="asked for as"):
+        read_rows(
+            tmp_path,
+            [["text", "label", "x"], *[[*row, "z"] for row in pairs()]],
+            **{column: "label", "group_column": "label"},
+        )
+
+
 def test_a_chosen_name_in_the_first_row_proves_a_header(tmp_path: Path) -> None:
     rows = [["cards are what we talk about here", "cards"], *pairs()]
     table = read_rows(tmp_path, rows, text_column="cards are what we talk about here")

@@ -35,7 +35,7 @@ def test_each_row_has_the_same_chance() -> None:
         sample = StratifiedSample(50)
         for row_id, key in zip(range(200), random_keys(seed), strict=False):
             sample.add(key, row_id, "text", "ab"[row_id % 2])
-        times[[row_id for row_id, _, _ in sample.rows()]] += 1
+        times[[row.row_id for row in sample.rows()]] += 1
     # 300 draws of 50 out of 200: 75 times each, standard deviation 7.5; here 4.5 of them.
     assert times.sum() == 300 * 50
     assert abs(times - 75).max() < 34
@@ -48,16 +48,16 @@ def test_rare_labels_are_kept_and_the_limit_holds() -> None:
         sample.add(key, row_id, f"text {row_id}", label)
     rows = sample.rows()
     assert len(rows) == 100
-    assert Counter(label for _, _, label in rows)["rare"] == 4
-    assert [row_id for row_id, _, _ in rows] == sorted(row_id for row_id, _, _ in rows)
-    assert all(text == f"text {row_id}" for row_id, text, _ in rows)
+    assert Counter(row.label for row in rows)["rare"] == 4
+    assert [row.row_id for row in rows] == sorted(row.row_id for row in rows)
+    assert all(row.text == f"text {row.row_id}" for row in rows)
 
 
 def test_very_many_labels_keep_three_rows_each() -> None:
     sample = StratifiedSample(100)
     for row_id, key in zip(range(9_000), random_keys(0), strict=False):
         sample.add(key, row_id, "text", f"label {row_id % 300}")
-    assert set(Counter(label for _, _, label in sample.rows()).values()) == {3}
+    assert set(Counter(row.label for row in sample.rows()).values()) == {3}
 
 
 def write_csv(path: Path, n_rows: int) -> Path:

@@ -16,7 +16,7 @@ WORDS = [f"{start}{end}" for start in ("ka", "ri", "to", "me", "su") for end in 
 """Random sequences of these have few n-grams of four characters in common."""
 
 
-def table_of(texts: list[str], labels: list[str]) -> Table:
+def table_of(texts: list[str], labels: list[str], groups: list[str] | None = None) -> Table:
     return Table(
         texts=texts,
         labels=labels,
@@ -28,6 +28,8 @@ def table_of(texts: list[str], labels: list[str]) -> Table:
         n_rows_seen=len(texts),
         sampled=False,
         sha256="",
+        group_column=None if groups is None else "case",
+        groups=groups,
     )
 
 
@@ -192,6 +194,53 @@ def test_the_training_table_as_its_own_test_table_is_refused() -> None:
     table = random_table(60)
     with pytest.raises(DataError, match="4 of 4 labels repeat rows of the test"):
         split_table(table, test=table)
+
+
+def test_rows_of_a_group_stay_together_and_rows_without_one_are_free() -> None:
+    table = random_table(400)
+    groups = [f"case {at % 130}" if at < 390 else "" for at in range(400)]
+    split = split_table(table_of(table.texts, table.labels, groups))
+    part = part_of(split)
+    parts: dict[str, set[str]] = {}
+    for at, group in enumerate(groups[:390]):
+        parts.setdefault(group, set()).add(part[at])
+    assert {len(found) for found in parts.values()} == {1}
+    assert Counter(part.values())["test"] in range(50, 115)
+    assert split.n_group_moved > 100
+    assert any('the same "case" are on one side of the split: 130 groups' in n for n in split.notes)
+    free = [split_table(table_of(table.texts, table.labels, [""] * 400)), split_table(table)]
+    assert part_of(free[0]) == part_of(free[1])
+
+
+def test_a_group_and_near_duplicates_join() -> None:
+    table = random_table(60)
+    texts = [*table.texts, table.texts[0] + " x"]
+    groups = [""] * 60 + ["late"]
+    groups[1] = "late"
+    for seed in range(8):
+        split = split_table(
+            table_of(texts, [*table.labels, table.labels[0]], groups), seed=seed, test_share=0.4
+        )
+        part = part_of(split)
+        assert part[0] == part[60] == part[1]
+
+
+def test_rows_that_share_a_group_with_a_test_row_are_not_learnt_from() -> None:
+    own, other = random_table(200), random_table(80, seed=1)
+    split = split_table(
+        table_of(own.texts, own.labels, [f"g{at % 50}" for at in range(200)]),
+        test=table_of(other.texts, other.labels, ["g7"] * 79 + [""]),
+    )
+    part = part_of(split)
+    assert [at for at in range(200) if at not in part] == list(range(7, 200, 50))
+    assert split.n_group_moved >= 4
+
+
+def test_too_few_groups_are_refused_by_their_column() -> None:
+    table = random_table(90)
+    with pytest.raises(DataError, match='the groups of column "case" are too few') as caught:
+        split_table(table_of(table.texts, table.labels, ["one"] * 90))
+    assert "--group-column" in str(caught.value.hint)
 
 
 def test_connected_finds_the_components() -> None:

@@ -41,6 +41,15 @@ JA = words("ja")
             '文の列 "body"（名前から判断）、ラベルの列 "列 2"（内容から判断）',
         ),
         (
+            'rows with the same "pair" are on one side of the split: 1,200 groups, '
+            "35 rows moved or left out for it",
+            '"pair" が同じ行は分割の片側にそろえました（1,200 組、そのため移動または除外した行 35 行）',  # noqa: E501
+        ),
+        (
+            'label column "b" (as asked), group column "c" (as asked)',
+            'ラベルの列 "b"（指定どおり）、まとまりの列 "c"（指定どおり）',
+        ),
+        (
             '3 labels have no test row: "a", "b" and 1 more',
             'テスト行のないラベルが 3 種あります："a", "b" ほか 1 種',
         ),

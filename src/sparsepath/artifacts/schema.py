@@ -81,7 +81,7 @@ class Cost(Artifact):
     latency_ms_mean: MaybeFloat = None
     latency_ms_predicted: MaybeFloat = None
     """What the latency model said before the sub-model was extracted, at the speed that the machine
-    had when the full model and the control without layers were timed beside it."""
+    had when the full model and controls were timed beside it."""
     tokenize_ms_p50: MaybeFloat = None
     """The part of the latency spent on tokenising."""
 

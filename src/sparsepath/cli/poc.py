@@ -20,6 +20,7 @@ _DEFAULTS = {field.name: field.default for field in fields(PocOptions)}
 @click.option("--test", type=click.Path(path_type=Path), help="A second table: the test set.")
 @click.option("--text-column", help="Column with the text.  [default: found and announced]")
 @click.option("--label-column", help="Column with the label.  [default: found and announced]")
+@click.option("--group-column", help="Rows with equal cells here stay on one side of the split.")
 @click.option("--model", help="Encoder: Hugging Face id or folder.  [default: all-MiniLM-L6-v2]")
 @click.option(
     "--minutes",

@@ -47,6 +47,9 @@ class Columns:
     label: int | None
     """Position of the label column; None if none was looked for."""
 
+    group: int | None = None
+    """Position of the column whose equal cells keep rows together; only where the user names it."""
+
     how_found: str
     """One sentence for the user."""
 
@@ -69,7 +72,12 @@ class Sample:
 
 
 def find_columns(
-    sample: Sample, *, text: str | None, label: str | None, wants_label: bool
+    sample: Sample,
+    *,
+    text: str | None,
+    label: str | None,
+    group: str | None = None,
+    wants_label: bool,
 ) -> Columns:
     """Name all columns and choose those of text and label.
 
@@ -77,6 +85,7 @@ def find_columns(
         sample: Rows to look at.
         text: The user's choice of text column, or None.
         label: The user's choice of label column, or None.
+        group: The user's choice of a column whose equal cells keep rows together, or None.
         wants_label: Whether a label column must be found.
 
     Raises:
@@ -86,20 +95,33 @@ def find_columns(
     empty = profile_column([])
     profiles = [profile_column(cells) for cells in zip(*sample.rows, strict=True)]
     profiles = profiles or [empty] * len(sample.names or sample.first_row)
-    header = sample.names is None and _is_header(sample, profiles, (text, label))
+    header = sample.names is None and _is_header(sample, profiles, (text, label, group))
     names = sample.names or _names(sample.first_row, is_header=header)
     _check_names(sample.where, names)
     table = _Table(sample.where, names, profiles, sample.rows)
-    text_found = _find_text(table, text, avoid=_position(table, label))
+    group_at = _position(table, group)
+    given_label_at = _position(table, label)
+    taken = [at for at in (given_label_at, group_at) if at is not None]
+    text_found = _find_text(table, text, taken=taken)
     found = [("text", text_found)]
     if wants_label or label is not None:
-        found.append(("label", _find_label(table, label, text_at=text_found.position)))
+        taken = [at for at in (text_found.position, group_at) if at is not None]
+        found.append(("label", _find_label(table, label, taken=taken)))
+    label_at = found[1][1].position if len(found) > 1 else None
+    if group_at is not None:
+        if group_at == label_at:
+            raise DataError(
+                f"column {shorten(names[group_at])} is asked for as group and as label",
+                hint="give different columns",
+            )
+        found.append(("group", _Found(group_at, "given")))
     no_names = sample.names is None and not header
     return Columns(
         names=names,
         has_header=not no_names,
         text=text_found.position,
-        label=found[1][1].position if len(found) > 1 else None,
+        label=label_at,
+        group=group_at,
         how_found=_sentence(names, found, no_names=no_names),
     )
 
@@ -120,9 +142,7 @@ class _Found(NamedTuple):
     reason: Reason
 
 
-def _is_header(
-    sample: Sample, profiles: list[Profile], given: tuple[str | None, str | None]
-) -> bool:
+def _is_header(sample: Sample, profiles: list[Profile], given: tuple[str | None, ...]) -> bool:
     cells = [cell.strip() for cell in sample.first_row]
     if any(name in cells for name in given if name is not None):
         return True
@@ -160,19 +180,22 @@ def _position(table: _Table, given: str | None) -> int | None:
     )
 
 
-def _find_text(table: _Table, given: str | None, *, avoid: int | None) -> _Found:
+def _find_text(table: _Table, given: str | None, *, taken: Sequence[int]) -> _Found:
     at = _position(table, given)
     if at is not None:
-        if at == avoid:
+        if at in taken:
             raise DataError(
-                f"column {shorten(table.names[at])} is asked for as text and as label",
-                hint="give two different columns",
+                f"column {shorten(table.names[at])} is asked for as text and as label or group",
+                hint="give different columns",
             )
         return _Found(at, "given")
     usable = [
         at
         for at, profile in enumerate(table.profiles)
-        if at != avoid and profile.n and not profile.is_numeric and not _is_bookkeeping(table, at)
+        if at not in taken
+        and profile.n
+        and not profile.is_numeric
+        and not _is_bookkeeping(table, at)
     ]
     for ranks in ({0}, {1, 2}):
         named = [at for at in usable if name_rank(table.names[at], "text") in ranks]
@@ -190,11 +213,11 @@ def _find_text(table: _Table, given: str | None, *, avoid: int | None) -> _Found
     return _Found(_longest(table, candidates), "content")
 
 
-def _find_label(table: _Table, given: str | None, *, text_at: int) -> _Found:
+def _find_label(table: _Table, given: str | None, *, taken: Sequence[int]) -> _Found:
     at = _position(table, given)
     if at is not None:
         return _Found(at, "given")
-    usable = [at for at in _all(table) if at != text_at and not _is_bookkeeping(table, at)]
+    usable = [at for at in _all(table) if at not in taken and not _is_bookkeeping(table, at)]
     plain = [at for at in usable if name_rank(table.names[at], "label") == 0]
     if plain:
         chosen = _only(table, _repeating(table, plain) or plain)

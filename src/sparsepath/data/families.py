@@ -101,8 +101,33 @@ def deal(labels: Sequence[str], usable: Mask, seed: int, shares: tuple[float, fl
     return part
 
 
-def keep_together(part: Ints, family: Ints) -> Ints:
-    """Put every family where its first row is, large families among the training rows."""
+def join_groups(family: Ints, groups: Sequence[str], usable: Mask) -> Ints:
+    """Join the families that have usable rows of the same group; an empty group is none.
+
+    Args:
+        family: For each row a row number that all rows of its family have.
+        groups: One per row.
+        usable: Rows that count.
+    """
+    member = np.array([group != "" for group in groups], dtype=np.bool_) & usable
+    rows = np.flatnonzero(member)
+    if not len(rows):
+        return family
+    ids = np.unique([groups[row] for row in rows.tolist()], return_inverse=True)[1]
+    order = np.argsort(ids, kind="stable")
+    is_next = np.diff(ids[order]) == 0
+    first, second = rows[order[:-1]][is_next], rows[order[1:]][is_next]
+    return connected(len(family), family[first], family[second])[family]
+
+
+def keep_together(part: Ints, family: Ints, *, teaches_large: bool = True) -> Ints:
+    """Put every family where its first row is.
+
+    Args:
+        part: Where each row was dealt.
+        family: What has to stay together.
+        teaches_large: Whether large families go to the training rows, wherever they were dealt.
+    """
     rows = np.flatnonzero(part != OUT)
     moved = part.copy()
     if not len(rows):
@@ -111,7 +136,8 @@ def keep_together(part: Ints, family: Ints) -> Ints:
         family[rows], return_index=True, return_inverse=True, return_counts=True
     )
     parts = part[rows[first]]
-    parts[sizes > max(_LARGE_FAMILY_ROWS, _LARGE_FAMILY_SHARE * len(rows))] = TRAIN
+    if teaches_large:
+        parts[sizes > max(_LARGE_FAMILY_ROWS, _LARGE_FAMILY_SHARE * len(rows))] = TRAIN
     moved[rows] = parts[member]
     return moved
 

@@ -7,7 +7,7 @@ Ties cannot occur in practice (53-bit keys) and are broken by the row number.
 
 from collections.abc import Iterator
 from heapq import heappush, heapreplace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,17 @@ class SmallestKeys:
         return sorted((-negated, row_id, entry) for negated, row_id, entry in self._heap)
 
 
+class SampledRow(NamedTuple):
+    """A row of the sample."""
+
+    row_id: int
+    """Where it was in the table."""
+    text: str
+    label: str
+    group: str
+    """What it belongs to, empty where the table has no such column."""
+
+
 class StratifiedSample:
     """At most `limit` rows: the first rows of every label by key, then of all by key.
 
@@ -53,16 +64,16 @@ class StratifiedSample:
         self._limit = limit
         self._per_label = per_label
         self._max_labels = max_labels
-        self._everything: list[tuple[int, str, str]] = []
+        self._everything: list[SampledRow] = []
         self._all = SmallestKeys(limit or 0)
         self._by_label: dict[str, SmallestKeys] = {}
 
-    def add(self, key: float, row_id: int, text: str, label: str) -> None:
+    def add(self, key: float, row_id: int, text: str, label: str, group: str = "") -> None:
         """Offer one row."""
+        entry = SampledRow(row_id, text, label, group)
         if self._limit is None:
-            self._everything.append((row_id, text, label))
+            self._everything.append(entry)
             return
-        entry = (text, label)
         if self._all.wants(key):
             self._all.add(key, row_id, entry)
         rows = self._by_label.get(label)
@@ -71,20 +82,20 @@ class StratifiedSample:
         if rows is not None and rows.wants(key):
             rows.add(key, row_id, entry)
 
-    def rows(self) -> list[tuple[int, str, str]]:
-        """The sample as (row id, text, label), in the order of the table."""
+    def rows(self) -> list[SampledRow]:
+        """The sample in the order of the table."""
         if self._limit is None:
             return self._everything
         equal_part = self._limit // max(1, 2 * len(self._by_label))
         guaranteed = min(self._per_label, max(MIN_PER_LABEL, equal_part))
-        chosen: dict[int, tuple[str, str]] = {}
+        chosen: dict[int, SampledRow] = {}
         for kept in self._by_label.values():
             chosen.update({row_id: entry for _, row_id, entry in kept.by_key()[:guaranteed]})
         for _, row_id, entry in self._all.by_key():
             if len(chosen) >= self._limit:
                 break
             chosen[row_id] = entry
-        return sorted((row_id, text, label) for row_id, (text, label) in chosen.items())
+        return [chosen[row_id] for row_id in sorted(chosen)]
 
 
 def random_keys(seed: int) -> Iterator[float]:

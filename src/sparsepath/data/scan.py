@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from sparsepath.data.columns import Columns, Sample
 from sparsepath.data.profile import MISSING, MISSING_LABELS
@@ -74,19 +75,31 @@ def survey(source: RowSource, seed: int) -> Sample:
     )
 
 
-def text_label_pairs(source: RowSource, columns: Columns) -> Iterator[tuple[str, str]]:
-    """Text and label of every row below the header; without a label column the text twice."""
-    pick = (columns.text, columns.text if columns.label is None else columns.label)
+class Picked(NamedTuple):
+    """The cells of a row that matter; empty where there is no such column."""
+
+    text: str
+    label: str
+    group: str
+
+
+def picked_cells(source: RowSource, columns: Columns) -> Iterator[Picked]:
+    """Text, label and group of every row below the header."""
+    wanted = (columns.text, columns.label, columns.group)
+    pick = tuple(at for at in wanted if at is not None)
     rows: Iterator[Row] = source.rows(pick)
     if source.columns is None and columns.has_header:
         rows = islice(rows, 1, None)
-    for number, (text, label) in enumerate(rows, start=1):
-        if "\0" in text or "\0" in label:
+    for number, row in enumerate(rows, start=1):
+        text, *others = row
+        label = "" if columns.label is None else others.pop(0)
+        group = "" if columns.group is None else others.pop(0)
+        if "\0" in text or "\0" in label or "\0" in group:
             raise DataError(
                 f"{source.file.path}: row {number} holds a NUL character",
                 hint="remove it where the table is made",
             )
-        yield text, label
+        yield Picked(text, label, group)
 
 
 def collect(source: RowSource, columns: Columns, kept: StratifiedSample, seed: int) -> Counts:
@@ -96,8 +109,8 @@ def collect(source: RowSource, columns: Columns, kept: StratifiedSample, seed: i
         DataError: if there are no rows or most of them lack text or label.
     """
     counts = Counts()
-    pairs = text_label_pairs(source, columns)
-    for (text, label), key in zip(pairs, random_keys(seed + 1), strict=False):
+    cells = picked_cells(source, columns)
+    for (text, label, group), key in zip(cells, random_keys(seed + 1), strict=False):
         row_id = counts.n_rows
         counts.n_rows += 1
         label = label.strip()
@@ -111,7 +124,7 @@ def collect(source: RowSource, columns: Columns, kept: StratifiedSample, seed: i
                 text = text[:MAX_TEXT_CHARS]
             if label in counts.labels or len(counts.labels) < _MAX_COUNTED_LABELS:
                 counts.labels[label] += 1
-            kept.add(key, row_id, text, label)
+            kept.add(key, row_id, text, label, group.strip())
     _check_skipped(source, columns, counts)
     return counts
 

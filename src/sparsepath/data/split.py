@@ -2,8 +2,9 @@
 
 Rows are first dealt out label by label. Then all rows of the same text follow the first of them,
 and so do near duplicates (`minhash.py`), chains of them included; large families of near
-duplicates go to the training rows. With a separate test table nothing of it is moved; rows of
-the table that repeat one of its texts are left out instead.
+duplicates go to the training rows. Rows of the same group, where the user named a column of groups,
+stay together as well. With a separate test table nothing of it is moved; rows of the table that
+repeat one of its texts, or share a group with it, are left out instead.
 """
 
 from collections import Counter
@@ -24,13 +25,14 @@ from sparsepath.data.families import (
     deal,
     find_alike,
     find_families,
+    join_groups,
     keep_together,
     teach_every_label,
 )
 from sparsepath.data.minhash import Ints
 from sparsepath.data.sampling import MIN_PER_LABEL
 from sparsepath.data.tables import Table
-from sparsepath.data.wording import most_common, names_list
+from sparsepath.data.wording import most_common, names_list, shorten
 from sparsepath.errors import DataError
 
 
@@ -67,6 +69,9 @@ class Split:
 
     n_near_moved: int
     """The same because of a text that is almost equal."""
+
+    n_group_moved: int
+    """The same because of their group."""
 
     has_own_test: bool
     """Whether the test rows come from a separate table."""
@@ -105,18 +110,21 @@ def split_table(
     is_learnt = np.array([label not in rare for label in labels], dtype=np.bool_)
     is_own = np.arange(len(texts)) < n_own
     alike = find_alike(texts)
-    repeats = _Repeats(np.zeros_like(is_own), np.zeros_like(is_own))
+    groups = _groups(table, test)
+    repeats = _Repeats(np.zeros_like(is_own), np.zeros_like(is_own), np.zeros_like(is_own))
     if test is not None:
         _check_test_labels(table, test)
-        repeats = _repeats_of_test(alike, is_own & is_learnt, ~is_own)
-    usable = is_own & is_learnt & ~repeats.exact & ~repeats.near
+        repeats = _repeats_of_test(alike, groups, is_own & is_learnt, ~is_own)
+    usable = is_own & is_learnt & ~repeats.any
     _check_left(labels, is_own & is_learnt, usable)
     families = find_families(alike, usable)
     shares = (valid_share, 0.0 if test else test_share)
-    dealt = _deal_together(labels, usable, alike, families, seed, shares)
+    joined = None if groups is None else join_groups(families.family, groups, usable)
+    kin = _Kin(alike.same, families.family, joined)
+    dealt = _deal_together(labels, usable, kin, seed, shares)
     part = dealt.part
     part[~is_own & is_learnt] = TEST
-    _check_parts(part, len(np.unique(alike.same)))
+    _check_parts(part, len(np.unique(alike.same)), table.group_column)
     names = sorted(set(table.labels) - rare)
     ids = {name: at for at, name in enumerate(names)}
     return Split(
@@ -130,11 +138,13 @@ def split_table(
         test=np.flatnonzero(part == TEST),
         n_exact_moved=dealt.n_exact_moved + int(repeats.exact.sum()),
         n_near_moved=dealt.n_near_moved + int(repeats.near.sum()),
+        n_group_moved=dealt.n_group_moved + int(repeats.grouped.sum()),
         has_own_test=test is not None,
         notes=[
             *_rare_note(table, rare),
             *_repeats_note(repeats),
             *_moved_note(dealt, families),
+            *_groups_note(table, dealt, repeats),
             *_contradiction_note(alike.same, labels),
             *_missing_notes(part, labels, names),
         ],
@@ -146,27 +156,60 @@ class _Repeats(NamedTuple):
 
     exact: Mask
     near: Mask
+    grouped: Mask
+
+    @property
+    def any(self) -> Mask:
+        """Rows that may not be learnt from."""
+        return self.exact | self.near | self.grouped
+
+
+class _Kin(NamedTuple):
+    """For each row a number that all rows have which must stay with it."""
+
+    same: Ints
+    """Because their texts are equal."""
+    near: Ints
+    """Because their texts are nearly equal, or equal."""
+    joined: Ints | None
+    """Because of that or of their group; None without groups."""
 
 
 class _Dealt(NamedTuple):
     part: Ints
     n_exact_moved: int
     n_near_moved: int
+    n_group_moved: int
+
+
+def _groups(table: Table, test: Table | None) -> list[str] | None:
+    """Groups of all rows, those of the test table at the end; None without such a column."""
+    if table.groups is None:
+        return None
+    return table.groups + (test.groups or [""] * len(test.texts) if test else [])
 
 
 def _deal_together(
     labels: Sequence[str],
     usable: Mask,
-    alike: Alike,
-    families: Families,
+    kin: _Kin,
     seed: int,
     shares: tuple[float, float],
 ) -> _Dealt:
     dealt = deal(labels, usable, seed, shares)
-    exact = keep_together(dealt, alike.same)
-    near = keep_together(exact, families.family)
-    part = teach_every_label(near, labels, families.family)
-    return _Dealt(part, int((dealt != exact).sum()), int((exact != near).sum()))
+    exact = keep_together(dealt, kin.same)
+    near = keep_together(exact, kin.near)
+    grouped = near
+    if kin.joined is not None:
+        # A large group is what the user says belongs together, so it may well be tested on.
+        grouped = keep_together(near, kin.joined, teaches_large=False)
+    part = teach_every_label(grouped, labels, kin.near if kin.joined is None else kin.joined)
+    return _Dealt(
+        part,
+        int((dealt != exact).sum()),
+        int((exact != near).sum()),
+        int((near != grouped).sum()),
+    )
 
 
 def _rare_labels(table: Table, least: int, *, drop_rare: bool) -> set[str]:
@@ -195,7 +238,9 @@ def _check_test_labels(table: Table, test: Table) -> None:
         )
 
 
-def _repeats_of_test(alike: Alike, own: Mask, tested: Mask) -> _Repeats:
+def _repeats_of_test(
+    alike: Alike, groups: Sequence[str] | None, own: Mask, tested: Mask
+) -> _Repeats:
     n = len(own)
     in_test = np.zeros(n, dtype=np.bool_)
     in_test[alike.same[tested]] = True
@@ -203,7 +248,13 @@ def _repeats_of_test(alike: Alike, own: Mask, tested: Mask) -> _Repeats:
     near_test[alike.first[in_test[alike.second]]] = True
     near_test[alike.second[in_test[alike.first]]] = True
     exact = own & in_test[alike.same]
-    return _Repeats(exact, own & near_test[alike.same] & ~exact)
+    near = own & near_test[alike.same] & ~exact
+    grouped = np.zeros(n, dtype=np.bool_)
+    if groups is not None:
+        known = {groups[row] for row in np.flatnonzero(tested).tolist()} - {""}
+        grouped = np.array([group in known for group in groups], dtype=np.bool_)
+        grouped &= own & ~exact & ~near
+    return _Repeats(exact, near, grouped)
 
 
 def _check_left(labels: Sequence[str], learnt: Mask, usable: Mask) -> None:
@@ -218,8 +269,16 @@ def _check_left(labels: Sequence[str], learnt: Mask, usable: Mask) -> None:
         )
 
 
-def _check_parts(part: Ints, n_texts: int) -> None:
+def _check_parts(part: Ints, n_texts: int, group_column: str | None) -> None:
     empty = [name for name, at in (("validation", VALID), ("test", TEST)) if not (part == at).any()]
+    if not (part == TRAIN).any():
+        empty.append("training")
+    if empty and group_column is not None:
+        raise DataError(
+            f"no rows are left for {' and '.join(empty)}: the groups of column "
+            f"{shorten(group_column)} are too few or too large, and a group stays on one side",
+            hint="name a column with more groups, or leave --group-column out",
+        )
     if empty:
         raise DataError(
             f"no rows are left for {' and '.join(empty)}: the table has only {n_texts:,} different "
@@ -260,6 +319,17 @@ def _moved_note(dealt: _Dealt, families: Families) -> list[str]:
             f"{limit} were kept on one side of the split"
         )
     return notes
+
+
+def _groups_note(table: Table, dealt: _Dealt, repeats: _Repeats) -> list[str]:
+    if table.groups is None:
+        return []
+    n_groups = len(set(table.groups) - {""})
+    n = dealt.n_group_moved + int(repeats.grouped.sum())
+    return [
+        f"rows with the same {shorten(table.group_column or '')} are on one side of the split: "
+        f"{n_groups:,} groups, {n:,} rows moved or left out for it"
+    ]
 
 
 def _contradiction_note(same: Ints, labels: Sequence[str]) -> list[str]:

@@ -22,8 +22,8 @@ from sparsepath.data.scan import (
     collect,
     cut_note,
     no_rows,
+    picked_cells,
     survey,
-    text_label_pairs,
 )
 from sparsepath.data.sources import open_source
 
@@ -65,6 +65,12 @@ class Table:
     sha256: str
     """Hash of the file as it lies on the disk (of names and contents for a folder)."""
 
+    group_column: str | None = None
+    """Name of the column whose equal cells keep rows together, if the user named one."""
+
+    groups: list[str] | None = None
+    """Its cells, one per row; rows with an empty one belong to no group."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Texts:
@@ -94,6 +100,7 @@ def read_table(
     *,
     text_column: str | None = None,
     label_column: str | None = None,
+    group_column: str | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Table:
@@ -103,13 +110,15 @@ def read_table(
         path: A csv, tsv, jsonl or parquet file, plain or compressed, or a folder of texts by class.
         text_column: Name (or position, as `column 2`) of the text column; found if None.
         label_column: The same for the labels.
+        group_column: The same for a column whose equal cells keep rows on one side of the split.
         limit: Rows to keep at most, sampled so that rare labels stay; None keeps all.
         seed: For the sample.
 
     Raises:
         DataError: if the file, its columns or its labels cannot be used, saying what to do.
     """
-    table, counts = _read(path, (text_column, label_column), limit=limit, seed=seed)
+    given = _Given(text_column, label_column, group_column)
+    table, counts = _read(path, given, limit=limit, seed=seed)
     check_labels(str(path), table.label_column, counts.labels)
     return table
 
@@ -129,7 +138,8 @@ def read_test_table(
         DataError: as `read_table`; also if a column of the training table is missing. A test
             table may lack labels of the training table; `split_table` refuses unknown ones.
     """
-    return _read(path, (like.text_column, like.label_column), limit=limit, seed=seed).table
+    given = _Given(like.text_column, like.label_column, like.group_column)
+    return _read(path, given, limit=limit, seed=seed).table
 
 
 def read_texts(
@@ -146,11 +156,11 @@ def read_texts(
         DataError: if the file or its columns cannot be used.
     """
     source = open_source(Path(path))
-    columns = _find(source, (text_column, label_column), wants_label=False, seed=0)
+    columns = _find(source, _Given(text_column, label_column, None), wants_label=False, seed=0)
     texts: list[str] = []
     labels: list[str] | None = None if columns.label is None else []
     n_empty = n_cut = 0
-    for text, label in text_label_pairs(source, columns):
+    for text, label, _ in picked_cells(source, columns):
         is_empty = text.strip() in MISSING
         n_empty += is_empty
         n_cut += len(text) > MAX_TEXT_CHARS
@@ -170,14 +180,20 @@ def read_texts(
     )
 
 
+class _Given(NamedTuple):
+    """Columns that the user named."""
+
+    text: str | None
+    label: str | None
+    group: str | None
+
+
 class _Labelled(NamedTuple):
     table: Table
     counts: Counts
 
 
-def _read(
-    path: Path | str, given: tuple[str | None, str | None], *, limit: int | None, seed: int
-) -> _Labelled:
+def _read(path: Path | str, given: _Given, *, limit: int | None, seed: int) -> _Labelled:
     source = open_source(Path(path))
     columns = _find(source, given, wants_label=True, seed=seed)
     assert columns.label is not None
@@ -187,9 +203,9 @@ def _read(
     renamed = whole_number_labels(str(path), label_column, counts.labels)
     rows = kept.rows()
     table = Table(
-        texts=[text for _, text, _ in rows],
-        labels=[renamed.get(label, label) for _, _, label in rows],
-        row_ids=[row_id for row_id, _, _ in rows],
+        texts=[row.text for row in rows],
+        labels=[renamed.get(row.label, row.label) for row in rows],
+        row_ids=[row.row_id for row in rows],
         text_column=columns.names[columns.text],
         label_column=label_column,
         how_found=columns.how_found,
@@ -199,15 +215,17 @@ def _read(
         notes=_notes(counts, len(rows))
         + (["labels written as 1.0 are taken as 1"] if renamed else []),
         sha256=_hash(source),
+        group_column=None if columns.group is None else columns.names[columns.group],
+        groups=None if columns.group is None else [row.group for row in rows],
     )
     return _Labelled(table, counts)
 
 
-def _find(
-    source: RowSource, given: tuple[str | None, str | None], *, wants_label: bool, seed: int
-) -> Columns:
+def _find(source: RowSource, given: _Given, *, wants_label: bool, seed: int) -> Columns:
     sample = survey(source, seed)
-    columns = find_columns(sample, text=given[0], label=given[1], wants_label=wants_label)
+    columns = find_columns(
+        sample, text=given.text, label=given.label, group=given.group, wants_label=wants_label
+    )
     if source.file.format != "folder":
         return columns
     return replace(columns, how_found="one text a file, labelled by the name of its folder")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,25 +19,57 @@ from sparsepath.poc.submodels import latency_model
 from sparsepath.poc.workspace import Workspace
 from sparsepath.runtime.latency_model import at_present_speed
 
+Anchors = list[tuple[float, float]]
+"""Predicted and measured milliseconds of models that are no sub-models."""
+
+
+class Costs(NamedTuple):
+    """What was timed and watched, of all candidates."""
+
+    latency: Mapping[str, Latency]
+    """By candidate."""
+    memory: Mapping[str, int | None]
+    """Peak bytes by candidate; None where there was no time."""
+    anchors: Anchors
+    """From `latency_anchors`."""
+
+
+def latency_anchors(work: Workspace, latencies: Mapping[str, Latency]) -> Anchors:
+    """Compare prediction and measurement where nobody asked for a prediction.
+
+    That is the full model, the control without layers, and what layer dropping left: they show
+    what the machine's speed did since latencies were predicted.
+    """
+    model = latency_model(work)
+    others = [
+        draft
+        for draft in work.state.drafts
+        if draft.name in {"full", "word-embeddings"} or draft.control == "layer-drop"
+    ]
+    return [
+        (model.predict_ms(shape.layers), latencies[draft.name].p50_ms)
+        for draft in others
+        if (shape := _shape(work, draft)) is not None
+    ]
+
 
 def figures_of(
     work: Workspace,
     draft: Draft,
     answered: Answered,
-    latency: Mapping[str, Latency],
-    memory: Mapping[str, int | None],
+    costs: Costs,
 ) -> Candidate:
     """Put the figures of one candidate together."""
     found = quality(answered.probabilities[draft.name], answered.truth)
     right = is_right(answered.probabilities[draft.name], answered.truth)
     change = paired_difference(right, is_right(answered.probabilities["full"], answered.truth))
     ratio = speedup(
-        latency["full"],
-        latency[draft.name],
+        costs.latency["full"],
+        costs.latency[draft.name],
         of="mean" if draft.kind == "dynamic" else "median",
         seed=work.options.seed,
     )
-    cost = _cost(work, draft, latency, memory[draft.name])
+    cost = _cost(work, draft, costs)
     full_bytes = size_bytes(work.path("models/full"))
     return Candidate(
         name=draft.name,
@@ -68,12 +101,12 @@ def figures_of(
     )
 
 
-def _cost(
-    work: Workspace, draft: Draft, latencies: Mapping[str, Latency], memory: int | None
-) -> Cost:
+def _cost(work: Workspace, draft: Draft, costs: Costs) -> Cost:
     """Put the cost of one candidate together."""
     n_parameters, n_bytes, flops = _size(work, draft)
-    latency = latencies[draft.name]
+    latency = costs.latency[draft.name]
+    is_predicted = draft.kind == "submodel" and draft.precision == "fp32"
+    predicted_ms = (draft.predicted_ms or None) if is_predicted else None
     return Cost(
         parameters=n_parameters,
         size_bytes=n_bytes,
@@ -81,28 +114,11 @@ def _cost(
         latency_ms_p50=latency.p50_ms,
         latency_ms_p95=latency.p95_ms,
         latency_ms_mean=latency.mean_ms,
-        latency_ms_predicted=_predicted_ms(work, draft, latencies),
+        latency_ms_predicted=predicted_ms and at_present_speed(predicted_ms, costs.anchors),
         examples_per_second=1000.0 / latency.mean_ms,
-        peak_rss_bytes=memory,
+        peak_rss_bytes=costs.memory[draft.name],
         tokenize_ms_p50=latency.tokenize_p50_ms,
     )
-
-
-def _predicted_ms(work: Workspace, draft: Draft, latencies: Mapping[str, Latency]) -> float | None:
-    """Give what was predicted of a sub-model, at the speed that the machine has now.
-
-    That speed is seen on the full model and on the control without layers.
-    """
-    if draft.kind != "submodel" or draft.precision != "fp32" or not draft.predicted_ms:
-        return None
-    model = latency_model(work)
-    shapes = {"word-embeddings": [], "full": UnitMask.full(work.full).shape}
-    anchors = [
-        (model.predict_ms(shape), latencies[name].p50_ms)
-        for name, shape in shapes.items()
-        if name in latencies
-    ]
-    return at_present_speed(draft.predicted_ms, anchors)
 
 
 def _size(work: Workspace, draft: Draft) -> tuple[int, int, int | None]:

@@ -11,7 +11,7 @@ from sparsepath.artifacts.store import write_json_atomic
 from sparsepath.evaluate.cost import Latency, measure_latency, peak_rss_bytes
 from sparsepath.poc.comparison import Answered, write_comparison
 from sparsepath.poc.controls import TfidfEngine
-from sparsepath.poc.figures import figures_of
+from sparsepath.poc.figures import Costs, figures_of, latency_anchors
 from sparsepath.poc.recommend import mark_pareto, recommend
 from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
@@ -59,9 +59,8 @@ def run_measure(work: Workspace, budget_s: float) -> str:
     answered = _answer(work, drafts, ANSWER_SHARE * budget_s)
     latency = _latency(work, drafts, answered, LATENCY_SHARE * budget_s)
     memory = _memory(work, drafts, answered, MEMORY_SHARE * budget_s)
-    candidates = mark_pareto(
-        [figures_of(work, drafts[name], answered, latency, memory) for name in drafts]
-    )
+    costs = Costs(latency, memory, latency_anchors(work, latency))
+    candidates = mark_pareto([figures_of(work, d, answered, costs) for d in drafts.values()])
     recommended = recommend(candidates, work.options, errors=errors)
     rows = work.rows_file
     write_json_atomic(

@@ -53,6 +53,7 @@ def read_rows(options: PocOptions) -> RowsFile:
             options.data,
             text_column=options.text_column,
             label_column=options.label_column,
+            group_column=options.group_column,
             limit=limit,
             seed=options.seed,
         )
