@@ -23,9 +23,10 @@ from sparsepath.errors import RunError
 from sparsepath.models.save import load_classifier
 from sparsepath.poc import run_poc
 from sparsepath.poc.dynamic import LEAST_INT8_SECONDS, run_dynamic
+from sparsepath.poc.explain import ROWS_LEFT
 from sparsepath.poc.plan import STAGE_WEIGHTS, TimePlan
 from sparsepath.poc.progress import Progress
-from sparsepath.poc.state import load_state
+from sparsepath.poc.state import load_state, save_state
 from sparsepath.poc.workspace import Workspace
 from sparsepath.report.write import write_report
 from sparsepath.runtime.engine import load_engine
@@ -195,6 +196,31 @@ def test_the_same_command_again_changes_no_model(
     after = {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*") if p.is_file()}
     assert after == before
     assert 'lang="ja"' in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_more_minutes_explain_the_rows_that_were_left_and_change_no_model(
+    killed_run: tuple[Path, list[str]], tmp_path: Path, table: Path, base_folder: Path
+) -> None:
+    out = tmp_path / "copy"
+    shutil.copytree(killed_run[0], out)
+    path = out / "explanations.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text(lines[0], encoding="utf-8")
+    state = load_state(out)
+    assert state is not None
+    state.facts[ROWS_LEFT] = len(lines) - 1
+    save_state(out, state)
+    before = {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*") if p.is_file()}
+    run_poc(
+        PocOptions(data=table, model=str(base_folder), out=out, minutes=MINUTES + 1.0, seed=1),
+        write_report,
+    )
+    records = read_jsonl(path, ExplanationRecord)
+    assert len({record.row_id for record in records}) == len(records) >= len(lines)
+    stages = [record.name for record in read_json(out / "analysis.json", Analysis).stages]
+    assert stages == list(STAGE_WEIGHTS)[:-1]
+    after = {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*") if p.is_file()}
+    assert after == before
 
 
 def test_another_run_in_the_folder_is_refused_and_kept(

@@ -103,51 +103,85 @@ def split_table(
         DataError: if a label has too few rows to be in every part, if the test table has labels
             that the table has not, or if copies leave a part without rows.
     """
-    n_own = len(table.texts)
-    texts = table.texts + (test.texts if test else [])
-    labels = table.labels + (test.labels if test else [])
-    rare = _rare_labels(table, MIN_PER_LABEL - (test is not None), drop_rare=drop_rare)
-    is_learnt = np.array([label not in rare for label in labels], dtype=np.bool_)
-    is_own = np.arange(len(texts)) < n_own
-    alike = find_alike(texts)
-    groups = _groups(table, test)
-    repeats = _Repeats(np.zeros_like(is_own), np.zeros_like(is_own), np.zeros_like(is_own))
+    rows = _gather(table, test, drop_rare=drop_rare)
+    alike = find_alike(rows.texts)
+    repeats = _Repeats.none(len(rows.texts))
     if test is not None:
         _check_test_labels(table, test)
-        repeats = _repeats_of_test(alike, groups, is_own & is_learnt, ~is_own)
-    usable = is_own & is_learnt & ~repeats.any
-    _check_left(labels, is_own & is_learnt, usable)
+        repeats = _repeats_of_test(alike, rows)
+    usable = rows.is_own & rows.is_learnt & ~repeats.any
+    _check_left(rows, usable)
     families = find_families(alike, usable)
-    shares = (valid_share, 0.0 if test else test_share)
-    joined = None if groups is None else join_groups(families.family, groups, usable)
+    joined = None if rows.groups is None else join_groups(families.family, rows.groups, usable)
     kin = _Kin(alike.same, families.family, joined)
-    dealt = _deal_together(labels, usable, kin, seed, shares)
-    part = dealt.part
-    part[~is_own & is_learnt] = TEST
-    _check_parts(part, len(np.unique(alike.same)), table.group_column)
-    names = sorted(set(table.labels) - rare)
+    shares = (valid_share, 0.0 if test else test_share)
+    dealt = _deal_together(rows.labels, usable, kin, seed, shares)
+    dealt.part[~rows.is_own & rows.is_learnt] = TEST
+    _check_parts(dealt.part, len(np.unique(alike.same)), table.group_column)
+    names = sorted(set(table.labels) - rows.rare)
+    notes = [
+        *_rare_note(table, rows.rare),
+        *_repeats_note(repeats),
+        *_moved_note(dealt, families),
+        *_groups_note(table, dealt, repeats),
+        *_contradiction_note(alike.same, rows.labels),
+        *_missing_notes(dealt.part, rows.labels, names),
+    ]
+    return _split(rows, names, dealt, repeats, notes)
+
+
+class _Rows(NamedTuple):
+    """All rows, those of a separate test table at the end."""
+
+    texts: list[str]
+    labels: list[str]
+    row_ids: list[int]
+    groups: list[str] | None
+    """None without a column of groups."""
+    is_own: Mask
+    """Rows of the table itself."""
+    is_learnt: Mask
+    """Rows whose label is learnt."""
+    rare: set[str]
+    """Labels that are left out."""
+
+
+def _gather(table: Table, test: Table | None, *, drop_rare: bool) -> _Rows:
+    rare = _rare_labels(table, MIN_PER_LABEL - (test is not None), drop_rare=drop_rare)
+    labels = table.labels + (test.labels if test else [])
+    groups = table.groups
+    if groups is not None and test is not None:
+        groups = groups + (test.groups or [""] * len(test.texts))
+    return _Rows(
+        texts=table.texts + (test.texts if test else []),
+        labels=labels,
+        row_ids=table.row_ids + (test.row_ids if test else []),
+        groups=groups,
+        is_own=np.arange(len(labels)) < len(table.labels),
+        is_learnt=np.array([label not in rare for label in labels], dtype=np.bool_),
+        rare=rare,
+    )
+
+
+def _split(
+    rows: _Rows, names: list[str], dealt: "_Dealt", repeats: "_Repeats", notes: list[str]
+) -> Split:
+    """Put the result together."""
     ids = {name: at for at, name in enumerate(names)}
     return Split(
-        texts=texts,
-        labels=labels,
+        texts=rows.texts,
+        labels=rows.labels,
         label_names=names,
-        label_ids=np.array([ids.get(label, -1) for label in labels], dtype=np.int64),
-        row_ids=table.row_ids + (test.row_ids if test else []),
-        train=np.flatnonzero(part == TRAIN),
-        valid=np.flatnonzero(part == VALID),
-        test=np.flatnonzero(part == TEST),
+        label_ids=np.array([ids.get(label, -1) for label in rows.labels], dtype=np.int64),
+        row_ids=rows.row_ids,
+        train=np.flatnonzero(dealt.part == TRAIN),
+        valid=np.flatnonzero(dealt.part == VALID),
+        test=np.flatnonzero(dealt.part == TEST),
         n_exact_moved=dealt.n_exact_moved + int(repeats.exact.sum()),
         n_near_moved=dealt.n_near_moved + int(repeats.near.sum()),
         n_group_moved=dealt.n_group_moved + int(repeats.grouped.sum()),
-        has_own_test=test is not None,
-        notes=[
-            *_rare_note(table, rare),
-            *_repeats_note(repeats),
-            *_moved_note(dealt, families),
-            *_groups_note(table, dealt, repeats),
-            *_contradiction_note(alike.same, labels),
-            *_missing_notes(part, labels, names),
-        ],
+        has_own_test=not bool(rows.is_own.all()),
+        notes=notes,
     )
 
 
@@ -157,6 +191,11 @@ class _Repeats(NamedTuple):
     exact: Mask
     near: Mask
     grouped: Mask
+
+    @classmethod
+    def none(cls, n: int) -> "_Repeats":
+        """No row of `n` does."""
+        return cls(*(np.zeros(n, dtype=np.bool_) for _ in range(3)))
 
     @property
     def any(self) -> Mask:
@@ -180,13 +219,6 @@ class _Dealt(NamedTuple):
     n_exact_moved: int
     n_near_moved: int
     n_group_moved: int
-
-
-def _groups(table: Table, test: Table | None) -> list[str] | None:
-    """Groups of all rows, those of the test table at the end; None without such a column."""
-    if table.groups is None:
-        return None
-    return table.groups + (test.groups or [""] * len(test.texts) if test else [])
 
 
 def _deal_together(
@@ -238,9 +270,8 @@ def _check_test_labels(table: Table, test: Table) -> None:
         )
 
 
-def _repeats_of_test(
-    alike: Alike, groups: Sequence[str] | None, own: Mask, tested: Mask
-) -> _Repeats:
+def _repeats_of_test(alike: Alike, rows: _Rows) -> _Repeats:
+    own, tested, groups = rows.is_own & rows.is_learnt, ~rows.is_own, rows.groups
     n = len(own)
     in_test = np.zeros(n, dtype=np.bool_)
     in_test[alike.same[tested]] = True
@@ -257,10 +288,10 @@ def _repeats_of_test(
     return _Repeats(exact, near, grouped)
 
 
-def _check_left(labels: Sequence[str], learnt: Mask, usable: Mask) -> None:
+def _check_left(rows: _Rows, usable: Mask) -> None:
     """Refuse a table that hardly has anything beyond its own test table."""
-    before = {labels[row] for row in np.flatnonzero(learnt).tolist()}
-    lost = before - {labels[row] for row in np.flatnonzero(usable).tolist()}
+    before = {rows.labels[row] for row in np.flatnonzero(rows.is_own & rows.is_learnt).tolist()}
+    lost = before - {rows.labels[row] for row in np.flatnonzero(usable).tolist()}
     if lost:
         raise DataError(
             f"all training rows of {len(lost):,} of {len(before):,} labels repeat rows of the test "

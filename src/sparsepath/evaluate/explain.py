@@ -13,7 +13,7 @@ from sparsepath.errors import ModelError
 from sparsepath.pathways.explain import Explanation
 from sparsepath.pathways.explain_model import explain as explain_with
 from sparsepath.runtime.engine import load_engine
-from sparsepath.runtime.locate import RESULTS, locate_model
+from sparsepath.runtime.locate import RESULTS, locate
 from sparsepath.runtime.manifest import MANIFEST, member, read_manifest
 
 
@@ -64,10 +64,10 @@ def find_explainable(model: Path, text: str) -> Path:
     Raises:
         ModelError: if there is no model whose weights can be looked into.
     """
-    folder = locate_model(model)
+    folder, precision = locate(model)
     manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     if manifest is not None and manifest.kind == "cascade":
-        stage = int(load_engine(folder).answer([text]).stages[0])
+        stage = int(load_engine(folder, precision=precision).answer([text]).stages[0])
         return find_explainable(member(folder, manifest.stages[stage], is_folder=True), text)
     if manifest is not None and manifest.kind == "early-exit":
         return _parent(folder)

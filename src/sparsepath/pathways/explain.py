@@ -168,37 +168,65 @@ def explain_text(  # noqa: PLR0913 - every one is a choice of the caller
     with evaluating(model):
         with torch.no_grad():
             logits_C = model(ids.unsqueeze(0)).logits[0]
-        question = _question(model, logits_C, target, against)
-        case = Case(model, ids, means, question, logits_C)
-        by_units = attribute_units(model, ids, question, means=means)
-        pathway = choose_pathway(case, by_units, share)
-        test = check_pathway(case, pathway, n_random, generator)
-        is_special = torch.tensor(encoding.special_tokens_mask, dtype=torch.bool)
-        token_scores_T = attribute_tokens(model, ids, is_special, question)
-    edges = score_edges(
-        model, encoding.ids, objective=lambda x: margin(x, question), limit=MAX_EDGES
+        case = Case(model, ids, means, _question(model, logits_C, target, against), logits_C)
+        found = _look(case, encoding, share, n_random, generator)
+        return _explanation(case, encoding, found, text)
+
+
+class _Findings(NamedTuple):
+    """What was found out about one text."""
+
+    by_margin: UnitAttribution
+    pathway: UnitMask
+    test: ExplanationTest
+    token_scores: Float[Tensor, " tokens"]
+    edges: list[EdgeScore]
+
+
+def _look(
+    case: Case, encoding: Encoding, share: float, n_random: int, generator: torch.Generator
+) -> _Findings:
+    """Attribute the answer to units, tokens and edges, and test the pathway."""
+    by_units = attribute_units(case.model, case.ids, case.question, means=case.means)
+    pathway = choose_pathway(case, by_units, share)
+    is_special = torch.tensor(encoding.special_tokens_mask, dtype=torch.bool)
+    return _Findings(
+        by_margin=by_units[0],
+        pathway=pathway,
+        test=check_pathway(case, pathway, n_random, generator),
+        token_scores=attribute_tokens(case.model, case.ids, is_special, case.question),
+        edges=score_edges(
+            case.model,
+            encoding.ids,
+            objective=lambda x: margin(x, case.question),
+            limit=MAX_EDGES,
+        ),
     )
-    first, second = logits_C.argsort(descending=True, stable=True)[:2].tolist()
-    full, names = UnitMask.full(model), label_names(model)
+
+
+def _explanation(case: Case, encoding: Encoding, found: _Findings, text: str) -> Explanation:
+    """Put names and numbers together."""
+    first, second = case.logits.argsort(descending=True, stable=True)[:2].tolist()
+    full, names = UnitMask.full(case.model), label_names(case.model)
     return Explanation(
         text=text,
         predicted=names[first],
         runner_up=names[second],
-        target=names[question.target],
-        against=names[question.against],
-        probability=float(logits_C.softmax(dim=-1)[question.target]),
+        target=names[case.question.target],
+        against=names[case.question.against],
+        probability=float(case.logits.softmax(dim=-1)[case.question.target]),
         margin=case.margin,
-        tokens=_tokens(encoding, token_scores_T, text),
+        tokens=_tokens(encoding, found.token_scores, text),
         n_tokens_cut=sum(
             len(part.ids) - sum(part.special_tokens_mask) for part in encoding.overflowing
         ),
-        units=_listed(model, pathway, by_units[0]),
+        units=_listed(case.model, found.pathway, found.by_margin),
         n_units=full.n_units,
-        n_units_kept=pathway.n_units,
-        share_units_kept=pathway.share_of(full),
-        n_units_enough=count_enough(case, by_units[0], test.margin_of_nothing),
-        edges=[NamedScore(_edge_name(model, edge), edge.score) for edge in edges],
-        test=test,
+        n_units_kept=found.pathway.n_units,
+        share_units_kept=found.pathway.share_of(full),
+        n_units_enough=count_enough(case, found.by_margin, found.test.margin_of_nothing),
+        edges=[NamedScore(_edge_name(case.model, edge), edge.score) for edge in found.edges],
+        test=found.test,
     )
 
 

@@ -20,6 +20,9 @@ from sparsepath.train.finetune import predict_logits
 
 EXPLANATIONS_FILE = "explanations.jsonl"
 
+ROWS_LEFT = "rows not explained"
+"""Fact of a run that tells how many rows wait for more time."""
+
 MAX_TEST_ROWS = 4_000
 """Test rows that are searched for wrong answers, at most."""
 
@@ -56,6 +59,7 @@ def run_explain(work: Workspace, budget_s: float) -> str:
         append_jsonl(path, record)
         records.append(record)
         work.progress.say(f"{number + 1} of {len(order)} rows explained ({n_wrong} are wrong)")
+    work.state.facts[ROWS_LEFT] = len(order) - len(records)
     kept = statistics.mean(record.test.margin_kept for record in records)
     chance = statistics.mean(statistics.mean(record.test.random_margin_kept) for record in records)
     share = statistics.mean(record.share_units_kept for record in records)

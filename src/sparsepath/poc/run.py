@@ -23,7 +23,7 @@ from sparsepath.poc.analysis import update_analysis
 from sparsepath.poc.baselines import run_baselines
 from sparsepath.poc.distil import run_distil
 from sparsepath.poc.dynamic import run_dynamic
-from sparsepath.poc.explain import run_explain
+from sparsepath.poc.explain import ROWS_LEFT, run_explain
 from sparsepath.poc.full import run_full
 from sparsepath.poc.measure import run_measure
 from sparsepath.poc.plan import STAGE_WEIGHTS, TimePlan
@@ -37,6 +37,9 @@ from sparsepath.poc.workspace import Workspace
 Stage = Callable[[Workspace, float], str]
 
 WriteReport = Callable[[Path, Language], Path]
+
+LEAST_MORE_SECONDS = 10.0
+"""With less time left, a finished stage is not gone on with."""
 
 CHANGEABLE = ("lang", "minutes", "threads", "target_latency_ms", "target_size_mb", "min_accuracy")
 """Options that may differ when a run goes on: they change no model."""
@@ -66,7 +69,7 @@ def run_poc(options: PocOptions, write_report: WriteReport) -> Path:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     try:
         for name, stage in STAGES.items():
-            if state.is_done(name):
+            if state.is_done(name) and not _goes_on(work, name):
                 progress.note(f"{name}: done before, kept")
                 continue
             _run_stage(work, name, stage)
@@ -85,12 +88,22 @@ def run_poc(options: PocOptions, write_report: WriteReport) -> Path:
     return work.folder
 
 
+def _goes_on(work: Workspace, name: str) -> bool:
+    """Say whether a finished stage has more to do, now that the run was given more minutes."""
+    rows_left = work.state.facts.get(ROWS_LEFT)
+    has_more = name == "explain" and isinstance(rows_left, int) and rows_left > 0
+    return has_more and work.plan.budget_s(name) >= LEAST_MORE_SECONDS
+
+
 def _run_stage(work: Workspace, name: str, stage: Stage) -> None:
-    """Run one stage and record what it took and what was learnt."""
+    """Run one stage and record what it took and what was learnt; its earlier part counts."""
+    earlier = [record for record in work.state.stages if record.name == name]
+    work.state.stages = [record for record in work.state.stages if record.name != name]
     budget_s, start_s = work.plan.budget_s(name), work.plan.used_s
     with work.progress.stage(name, budget_s):
         learnt = stage(work, budget_s)
-    wall_s = work.plan.used_s - start_s
+    wall_s = work.plan.used_s - start_s + sum(record.wall_s for record in earlier)
+    budget_s += sum(record.planned_s or 0.0 for record in earlier)
     work.state.stages.append(
         StageRecord(name=name, planned_s=budget_s, wall_s=wall_s, learnt=learnt)
     )

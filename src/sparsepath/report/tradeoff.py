@@ -26,6 +26,15 @@ MARKS: dict[Group, tuple[str, str]] = {
 
 _TINY_MS = 1e-3
 
+_PLOT_PIXELS = (820.0, 420.0)
+"""About how large the plot is where names are shown."""
+
+_NAME_PIXELS = (72.0, 30.0)
+"""About half the size of a name of two lines, with some air."""
+
+_PLACES = ((-80, -74), (70, -74), (-80, 74), (80, 74), (0, -96), (0, 96), (-140, 40), (140, 40))
+"""Places of a name, in pixels right and down from its point, the best liked first."""
+
 
 class _Plot(NamedTuple):
     """What is drawn."""
@@ -191,7 +200,7 @@ def _variant(words: Words, plot: _Plot, traces: list[fig.Json], y_range: list[An
     y_axis = fig.axis(words("axis.accuracy"), tickformat=".0%", range=y_range)
     if _span(y_range) < 0.05:
         y_axis["tickformat"] = ".1%"
-    notes = _notes(words, plot)
+    notes = _notes(words, plot, fig.log_range(latencies), y_range)
     wide = fig.layout(xaxis=x_axis, yaxis=y_axis, annotations=notes)
     wide["margin"] = {"l": 70, "r": 24, "t": 20, "b": 60}
     narrow: fig.Json = {
@@ -201,19 +210,44 @@ def _variant(words: Words, plot: _Plot, traces: list[fig.Json], y_range: list[An
     return fig.Variant(traces, wide, narrow)
 
 
-def _notes(words: Words, plot: _Plot) -> list[Any]:
-    """Names beside the points that matter most, above the line, where nothing else is."""
-    items, chosen = plot.items, plot.chosen
-    full = full_model(items)
-    slowest, fastest = max(map(_latency, items)), min(map(_latency, items))
+def _notes(words: Words, plot: _Plot, x_range: list[float], y_range: list[Any]) -> list[Any]:
+    """Names beside the points that matter most, where they cover the fewest others."""
+
+    def pixels(item: Candidate) -> tuple[float, float]:
+        right = (math.log10(_latency(item)) - x_range[0]) / (x_range[1] - x_range[0])
+        down = (y_range[1] - item.quality.accuracy) / _span(y_range)
+        return right * _PLOT_PIXELS[0], down * _PLOT_PIXELS[1]
+
+    full, chosen = full_model(plot.items), plot.chosen
     notes: list[Any] = []
     if chosen:
         text = words("tradeoff.take", name=fig.label(chosen.name, 24, 2))
-        is_at_left = _latency(chosen) < fastest * (slowest / fastest) ** 0.3
-        notes.append(_arrow(chosen, text, (70 if is_at_left else -80, -74)))
+        place = free_place(pixels(chosen), [pixels(item) for item in plot.items])
+        notes.append(_arrow(chosen, text, place))
     if full and full != chosen:
         notes.append(_arrow(full, fig.label(words("name.full"), 24), (0, -44)))
     return notes
+
+
+def free_place(at: tuple[float, float], points: Sequence[tuple[float, float]]) -> tuple[int, int]:
+    """Give the place for a name, from its point, that covers the fewest points.
+
+    Args:
+        at: the point that is named, in pixels right and down from the plot's corner.
+        points: all points of the plot.
+    """
+
+    def n_covered(offset: tuple[int, int]) -> int:
+        centre = (at[0] + offset[0], at[1] + offset[1])
+        edges = zip(centre, _NAME_PIXELS, _PLOT_PIXELS, strict=True)
+        if any(not half <= c <= size - half for c, half, size in edges):
+            return len(points) + 1
+        return sum(
+            all(abs(p - c) <= half for p, c, half in zip(point, centre, _NAME_PIXELS, strict=True))
+            for point in points
+        )
+
+    return min(_PLACES, key=n_covered)
 
 
 def _arrow(item: Candidate, text: str, offset: tuple[int, int]) -> fig.Json:
