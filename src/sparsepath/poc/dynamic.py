@@ -25,7 +25,7 @@ from sparsepath.poc.baselines import no_layers
 from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import latency_model
-from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
+from sparsepath.poc.workspace import MODELS_FOLDER, QUALITY_BATCH, Workspace
 from sparsepath.runtime.build import Exit, save_cascade, save_early_exit
 from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.manifest import Precision
@@ -50,9 +50,6 @@ LEAST_INT8_SECONDS = 5.0
 
 TIMED_ROWS, TIMED_S = 64, 3.0
 """Validation rows on which int8 graphs are timed, and for how many seconds at most."""
-
-QUALITY_BATCH = 32
-"""Texts that go through a graph together where only the answer matters."""
 
 
 class StageAnswers(NamedTuple):

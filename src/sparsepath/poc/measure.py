@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from sparsepath.artifacts.schema import DataSummary, Results
 from sparsepath.artifacts.store import write_json_atomic
 from sparsepath.evaluate.cost import Latency, measure_latency, peak_rss_bytes
+from sparsepath.evaluate.quality import is_right
 from sparsepath.poc.comparison import Answered, write_comparison
 from sparsepath.poc.controls import TfidfEngine
 from sparsepath.poc.figures import Costs, figures_of, latency_anchors
@@ -16,7 +17,7 @@ from sparsepath.poc.recommend import mark_pareto, recommend
 from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import JUDGE_ROWS
-from sparsepath.poc.workspace import Workspace
+from sparsepath.poc.workspace import QUALITY_BATCH, Workspace
 from sparsepath.runtime.base import Engine
 from sparsepath.runtime.engine import load_engine
 
@@ -46,9 +47,6 @@ PROBE_ROWS = 64
 
 RSS_ROWS = 20
 """Test rows that a fresh process answers while its memory is watched."""
-
-QUALITY_BATCH = 32
-"""Texts that go through a graph together where only the answer matters."""
 
 
 def run_measure(work: Workspace, budget_s: float) -> str:
@@ -110,7 +108,7 @@ def _judge(work: Workspace, drafts: Mapping[str, Draft]) -> dict[str, float]:
     model; for a candidate that was judged roughly and lies far below, that of the rough judgement.
     """
     truth = work.valid.labels.numpy()
-    full = _is_right(work, drafts["full"], truth)
+    full = _right_rows(work, drafts["full"], truth)
     drafts["full"].accuracy_valid = float(full.mean())
     errors = {"full": 0.0}
     for name, draft in drafts.items():
@@ -119,21 +117,20 @@ def _judge(work: Workspace, drafts: Mapping[str, Draft]) -> dict[str, float]:
         if (draft.accuracy_valid or 0.0) < float(full.mean()) - JUDGED_AGAIN:
             errors[name] = 0.5 / min(JUDGE_ROWS, len(truth)) ** 0.5
             continue
-        right = _is_right(work, draft, truth)
+        right = _right_rows(work, draft, truth)
         draft.accuracy_valid = float(right.mean())
         errors[name] = float((right - full).std()) / len(truth) ** 0.5
         work.progress.say(f"{name}: {draft.accuracy_valid:.1%} on validation rows")
     return errors
 
 
-def _is_right(
+def _right_rows(
     work: Workspace, draft: Draft, truth: Int[np.ndarray, " rows"]
 ) -> Float[np.ndarray, " rows"]:
     """Say for every validation row whether a candidate is right, as 0 or 1."""
     engine = _engine(work, draft, threads=os.cpu_count() or 1)
     answers = engine.predict(work.valid.texts, QUALITY_BATCH)
-    right: np.ndarray = (answers.argmax(axis=1) == truth).astype(np.float64)
-    return right
+    return is_right(answers, truth).astype(np.float64)
 
 
 def _answer(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> Answered:

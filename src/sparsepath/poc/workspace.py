@@ -29,6 +29,10 @@ from sparsepath.poc.state import WORK_FOLDER, PocState
 from sparsepath.trace.batches import Batch, bucketed_batches, encode_texts
 
 MODELS_FOLDER = "models"
+
+QUALITY_BATCH = 32
+"""Texts that go through a graph together where only the answer matters."""
+
 SCORING_ROWS = 1024
 """Training rows on which units are scored and sub-models are repaired, at most."""
 
