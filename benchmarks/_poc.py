@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ TAUGHT = "learnt from the full model"
 """Part of the note of candidates that were distilled."""
 
 _ANSWERED: dict[tuple[int, str], np.ndarray] = {}
-"""What `_is_right` found before, by seed and candidate."""
+"""What `_labels` found before, by seed and candidate."""
 
 BATCH = 32
 """Texts that go through a graph together where only the answer matters."""
@@ -157,6 +158,7 @@ def _rows(
     figures = [
         *_full(task, runs),
         *_speed(task, runs),
+        *_agreement_of_full(runs),
         *_against_int8(task, runs),
         *_dynamic(task, runs),
         *_controls(runs),
@@ -275,7 +277,26 @@ def _speed(task: Task, runs: Sequence[Run]) -> list[_Figure]:
         losses = [100 * c.relative.accuracy_change for c in candidates]
         note = f"{speed:.1f} times as fast as the full model in fp32"
         found.append(_Figure(f"{name}, change of accuracy", losses, "points", None, note=note))
+        pairs = [(run, c.name) for run, c in zip(runs, candidates, strict=True)]
+        all_rows = [100 * float((_is_right(*p) - _is_right(p[0], "full")).mean()) for p in pairs]
+        note = f"same label as the full model: {[round(_agreement(*p), 4) for p in pairs]}"
+        figure = f"{name}, change of accuracy on all test rows"
+        found.append(_Figure(figure, all_rows, "points", None, note=note))
     return found
+
+
+def _agreement(run: Run, name: str) -> float:
+    """Share of all test rows on which a candidate gives the full model's label."""
+    return float((_labels(run, name) == _labels(run, "full")).mean())
+
+
+def _agreement_of_full(runs: Sequence[Run]) -> list[_Figure]:
+    """Share of test rows on which the full models of two seeds agree, if the rows are the same."""
+    labels = [_labels(run, "full") for run in runs]
+    if len({len(found) for found in labels}) > 1:
+        return []
+    shares = [float((a == b).mean()) for a, b in combinations(labels, 2)]
+    return [_Figure("full models of two seeds, same label", shares, "", None, note="all test rows")]
 
 
 def _rounded(values: Sequence[float]) -> list[float]:
@@ -333,7 +354,18 @@ def _paired(runs: Sequence[Run], name: str, peer: str) -> tuple[float, Interval]
 
 
 def _is_right(run: Run, name: str) -> np.ndarray:
-    """Which rows of the whole test file a candidate has right; its models answer once more."""
+    """Which rows of the whole test file a candidate has right, as 0 or 1."""
+    rows = json.loads((run.place / "work" / "rows.json").read_text(encoding="utf-8"))
+    truth = np.array([rows["label_ids"][i] for i in rows["test"]])
+    order = np.argsort([rows["row_ids"][i] for i in rows["test"]])
+    return (_labels(run, name) == truth[order]).astype(float)
+
+
+def _labels(run: Run, name: str) -> np.ndarray:
+    """What a candidate answers to the whole test file; its models answer once more.
+
+    Rows come in the order of the file, so that the same place is the same row for all seeds.
+    """
     key = (run.seed, name)
     if key not in _ANSWERED:
         place, candidate = run.place, _need(run, name)
@@ -343,10 +375,8 @@ def _is_right(run: Run, name: str) -> np.ndarray:
             place / candidate.folder, threads=os.cpu_count() or 1, precision=candidate.precision
         )
         answers = engine.predict([rows["texts"][i] for i in rows["test"]], BATCH)
-        truth = np.array([rows["label_ids"][i] for i in rows["test"]])
-        # Rows come in the order of the file, so that the same place is the same row for all seeds.
         order = np.argsort([rows["row_ids"][i] for i in rows["test"]])
-        _ANSWERED[key] = (answers.argmax(axis=1) == truth)[order].astype(float)
+        _ANSWERED[key] = answers.argmax(axis=1)[order]
     return _ANSWERED[key]
 
 
