@@ -29,10 +29,16 @@ def test_a_threshold_that_sends_on_what_the_light_model_gets_wrong_beats_both() 
     assert 0.3 < best.thresholds[0] <= 0.8
 
 
-def test_models_of_nearly_equal_cost_make_no_cascade() -> None:
+def test_models_of_nearly_equal_cost_are_not_neighbours_in_a_cascade() -> None:
     twin = stage("twin", 1.2, [0.9] * 4, [1] * 4)
-    assert cascades([LIGHT, twin]) == []
-    assert {len(c.stages) for c in cascades([LIGHT, HEAVY])} == {2}
+    found = {tuple(s.name for s in c.stages) for c in cascades([LIGHT, twin, HEAVY])}
+    assert found == {("light", "heavy"), ("twin", "heavy")}
+
+
+def test_where_all_models_cost_nearly_the_same_there_is_still_a_cascade() -> None:
+    twins = [stage(f"twin {i}", 1.0 + 0.1 * i, [0.9] * 4, [1] * 4) for i in range(3)]
+    assert {tuple(s.name for s in c.stages) for c in cascades(twins)} == {("twin 0", "twin 2")}
+    assert wanted_cascades(twins, StaticLine([(1.0, 1.0)]))
 
 
 def test_the_static_line_skips_beaten_models_and_interpolates_in_log_time() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sparsepath.poc.plan import RESERVE_SHARE, STAGE_WEIGHTS, TimePlan
+from sparsepath.poc.plan import LEAST_S, RESERVE_SHARE, STAGE_WEIGHTS, TimePlan
 
 
 class Clock:
@@ -19,8 +19,18 @@ class Clock:
 
 def test_the_first_stage_gets_its_weight_of_all_time() -> None:
     plan = TimePlan(1000.0, 0.0, Clock())
-    expected = 1000 * (1 - RESERVE_SHARE) * STAGE_WEIGHTS["read"] / sum(STAGE_WEIGHTS.values())
+    spare_s = 1000 * (1 - RESERVE_SHARE) - sum(LEAST_S.values())
+    expected = spare_s * STAGE_WEIGHTS["read"] / sum(STAGE_WEIGHTS.values())
     assert plan.budget_s("read") == pytest.approx(expected)
+
+
+def test_a_short_run_leaves_the_last_stages_their_least() -> None:
+    clock = Clock()
+    plan = TimePlan(30.0, 0.0, clock)
+    for stage in STAGE_WEIGHTS:
+        assert plan.budget_s(stage) >= LEAST_S.get(stage, 0.0)
+        clock.now += plan.budget_s(stage)
+    assert plan.used_s == pytest.approx(30 * (1 - RESERVE_SHARE))
 
 
 def test_stages_that_use_just_their_time_end_with_the_reserve() -> None:

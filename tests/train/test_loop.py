@@ -26,7 +26,7 @@ class Task(NamedTuple):
     labels: Tensor
 
 
-def small_model(seed: int = 0) -> PathwayClassifier:
+def small_model(seed: int = 0, dropout: float = 0.1) -> PathwayClassifier:
     """Build a random BERT of one layer."""
     config = BertConfig(
         vocab_size=40,
@@ -35,6 +35,8 @@ def small_model(seed: int = 0) -> PathwayClassifier:
         num_attention_heads=2,
         intermediate_size=16,
         max_position_embeddings=16,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -92,6 +94,25 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(task: Task
         fit(job(task, model, seed=seed), CONFIG)
     assert torch.equal(weights(models[0]), weights(models[1]))
     assert not torch.equal(weights(models[0]), weights(models[2]))
+
+
+def test_a_short_fit_has_another_rate(task: Task) -> None:
+    short = replace(CONFIG, short_epochs=5.0, short_rate_factor=0.5)
+    models = [small_model(dropout=0.0) for _ in range(3)]
+    half = replace(short, learning_rate=CONFIG.learning_rate / 2, short_rate_factor=1.0)
+    other = replace(short, short_rate_factor=1.0)
+    for model, config in zip(models, (short, half, other), strict=True):
+        fit(job(task, model), config)
+    torch.testing.assert_close(weights(models[0]), weights(models[1]))
+    assert not torch.equal(weights(models[0]), weights(models[2]))
+
+
+def test_a_short_fit_has_no_dropout(task: Task) -> None:
+    fits = {0.0: small_model(), 5.0: small_model(), 9.0: small_model(dropout=0.0)}
+    for least, model in fits.items():
+        fit(job(task, model), replace(CONFIG, short_epochs=least))
+    assert torch.equal(weights(fits[5.0]), weights(fits[9.0]))
+    assert not torch.equal(weights(fits[0.0]), weights(fits[5.0]))
 
 
 class Stops:

@@ -11,7 +11,7 @@ from sparsepath.models.units import UnitMask
 from sparsepath.poc.saving import save_candidate
 from sparsepath.poc.state import Draft
 from sparsepath.poc.workspace import MODELS_FOLDER, Rows, Workspace
-from sparsepath.train.finetune import pooled_features, put_classifier, score_on
+from sparsepath.train.finetune import pooled_features, put_classifier
 from sparsepath.train.linear import TextClassifier, fit_linear, fit_tfidf
 
 LINEAR_ROWS = 10_000
@@ -42,7 +42,7 @@ def run_baselines(work: Workspace, budget_s: float) -> str:
         features = pooled_features(body, rows.encoded, work.pad_id).numpy()
         linear = fit_linear(features, rows.labels.numpy(), len(work.label_names))
         put_classifier(body, linear.weight, linear.bias)
-        score = score_on(work.valid.encoded, work.valid.labels, work.pad_id)(body)
+        score = work.judge(body)
         draft = Draft(
             name=name,
             kind="control",

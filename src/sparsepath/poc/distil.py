@@ -16,7 +16,7 @@ from sparsepath.poc.saving import save_candidate
 from sparsepath.poc.score import load_means
 from sparsepath.poc.state import Draft, save_state
 from sparsepath.poc.submodels import (
-    DISTILLED_SPEEDUPS,
+    distilled_places,
     latency_model,
     load_mask,
     repair_batches,
@@ -25,7 +25,7 @@ from sparsepath.poc.teacher import Teacher
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
 from sparsepath.runtime.latency_model import LatencyModel
 from sparsepath.train.checkpoint import FileCheckpoints
-from sparsepath.train.finetune import NO_LABEL, score_on, teacher_loss
+from sparsepath.train.finetune import NO_LABEL, teacher_loss
 from sparsepath.train.loop import FitConfig, FitJob, FitResult, fit
 from sparsepath.train.made_up import make_up
 
@@ -37,15 +37,12 @@ DISTIL = FitConfig(
     max_epochs=10.0,
     n_evaluations=3,
     patience=4,
-    drops_entries=False,
+    short_epochs=math.inf,
 )
 """How sub-models and their controls learn from the full model."""
 
-SPEEDUPS = (math.inf, *DISTILLED_SPEEDUPS)
-"""Sub-models nearest to these speed-ups over the full model are distilled; infinite: no layer."""
-
-CONTROLLED_SPEEDUPS = DISTILLED_SPEEDUPS[:2]
-"""Of these, the ones that get controls, while time is left."""
+N_CONTROLLED = 2
+"""Lightest distilled sub-models with layers that get controls, while time is left."""
 
 CONTROL_SHARE = 0.30
 """Share of the stage's time that controls get."""
@@ -112,14 +109,9 @@ def run_distil(work: Workspace, budget_s: float) -> str:
 def _choose(work: Workspace, latency: LatencyModel) -> list[str]:
     """Name the sub-models to distil, lightest first."""
     drafts = [d for d in work.state.drafts if d.kind == "submodel" and d.control is None]
-    whole_ms = latency.predict_ms(UnitMask.full(work.full).shape)
-    names = []
-    for speedup in SPEEDUPS:
-        wanted = latency.predict_ms([]) if math.isinf(speedup) else whole_ms / speedup
-        nearest = min(drafts, key=lambda d: abs(math.log((d.predicted_ms or wanted) / wanted)))
-        if nearest.name not in names:
-            names.append(nearest.name)
-    return names
+    predicted = [d.predicted_ms or 0.0 for d in drafts]
+    places = distilled_places(predicted, latency, UnitMask.full(work.full))
+    return [drafts[place].name for place in places]
 
 
 def _weight(work: Workspace, latency: LatencyModel, name: str) -> float:
@@ -182,7 +174,7 @@ def _learn(
         encoded=lessons.encoded,
         pad_id=work.pad_id,
         loss=teacher_loss(lessons.teacher, lessons.labels, temperature=1.0, label_share=0.0),
-        validate=score_on(work.valid.encoded, work.valid.labels, work.pad_id),
+        validate=work.judge,
         seed=work.options.seed,
         budget_s=budget_s,
         on_step=lambda done, planned, learnt: work.progress.say(
@@ -206,8 +198,7 @@ def _run_controls(work: Workspace, chosen: list[str], lessons: Lessons, end_s: f
     n_done = 0
     batches = repair_batches(work, end_s - work.plan.used_s)
     record, means = record_parent(work.full, batches), load_means(work)
-    for speedup in CONTROLLED_SPEEDUPS:
-        name = chosen[min(SPEEDUPS.index(speedup), len(chosen) - 1)]
+    for name in chosen[1 : 1 + N_CONTROLLED]:
         mask, steps = load_mask(work, name), int(str(work.state.facts[f"steps {name}"]))
         seconds = float(str(work.state.facts[f"seconds {name}"]))
         for kind, control in _control_masks(work, mask).items():

@@ -6,7 +6,6 @@ that lies highest above the line of the static candidates, in a cheap and in a d
 of int8 graphs are chosen anew, since there a heavy model costs less.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import NamedTuple
@@ -16,20 +15,23 @@ from jaxtyping import Bool, Float
 
 from sparsepath.artifacts.store import folder_atomic
 from sparsepath.evaluate.cost import measure_latency
+from sparsepath.evaluate.quality import is_right
+from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.describe import describe
 from sparsepath.models.surgery import extract
 from sparsepath.models.units import UnitMask
 from sparsepath.models.weights import Affine
 from sparsepath.pathways.controls import layer_drop_masks
+from sparsepath.poc.answers import valid_answers, valid_right
 from sparsepath.poc.baselines import no_layers
 from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import latency_model
-from sparsepath.poc.workspace import MODELS_FOLDER, QUALITY_BATCH, Workspace
+from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
 from sparsepath.runtime.build import Exit, save_cascade, save_early_exit
 from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.manifest import Precision
-from sparsepath.train.finetune import pooled_features, predict_logits
+from sparsepath.train.finetune import pooled_features
 from sparsepath.train.linear import fit_linear
 
 THRESHOLD_QUANTILES = np.linspace(0.02, 0.98, 33)
@@ -40,6 +42,9 @@ EXIT_ROWS = 6_000
 
 MAX_STAGES = 3
 """Most models of a cascade."""
+
+LEAST_RATIO = 1.5
+"""A stage costs at least so many times the stage before it, or asking both is not worth it."""
 
 AS_GOOD = 0.004
 """Accuracy on validation rows that the safe cascade may lose against its heaviest model, one
@@ -164,14 +169,16 @@ def _write_cascades(
 
 
 def cascades(answers: Sequence[StageAnswers]) -> list[Choice]:
-    """List cascades of two or three models, lightest first, with many thresholds."""
+    """List cascades of two or three models, lightest first, with many thresholds.
+
+    Where all models cost nearly the same, as very small ones do, the first and the last make one.
+    """
     found = []
     for n in range(2, MAX_STAGES + 1):
         for stages in combinations(answers, n):
-            if any(a.cost_ms * 1.5 > b.cost_ms for a, b in pairwise(stages)):
-                continue
-            found += choices_of(stages)
-    return found
+            if all(a.cost_ms * LEAST_RATIO <= b.cost_ms for a, b in pairwise(stages)):
+                found += choices_of(stages)
+    return found or choices_of((answers[0], answers[-1]))
 
 
 def choices_of(stages: Sequence[StageAnswers]) -> list[Choice]:
@@ -199,33 +206,15 @@ def _answers(work: Workspace) -> list[StageAnswers]:
     whole_ms = latency_model(work).predict_ms(UnitMask.full(work.full).shape)
     submodels = [d for d in work.state.drafts if d.kind == "submodel" and d.precision == "fp32"]
     drafts = [d for d in submodels if d.is_distilled] or submodels
-    found = [
-        _stage(work, d.name, d.predicted_ms or whole_ms, predict(work, d.name)) for d in drafts
-    ]
-    found.append(
-        _stage(
-            work,
-            "full",
-            whole_ms,
-            predict_logits(work.full, work.valid.encoded, work.pad_id).softmax(-1).numpy(),
-        )
-    )
+    drafts.append(work.state.draft("full"))
+    found = [_stage(work, d, d.predicted_ms or whole_ms) for d in drafts]
     return sorted(found, key=lambda a: a.cost_ms)
 
 
-def predict(work: Workspace, name: str) -> Float[np.ndarray, "rows labels"]:
-    """Give a sub-model's probabilities on the validation rows."""
-    logits = predict_logits(work.load(name), work.valid.encoded, work.pad_id)
-    array: np.ndarray = logits.softmax(-1).numpy()
-    return array
-
-
-def _stage(
-    work: Workspace, name: str, cost_ms: float, probabilities: Float[np.ndarray, "rows labels"]
-) -> StageAnswers:
-    """Reduce probabilities to what a cascade looks at."""
-    is_right = probabilities.argmax(axis=1) == work.valid.labels.numpy()
-    return StageAnswers(name, cost_ms, probabilities.max(axis=1), is_right)
+def _stage(work: Workspace, draft: Draft, cost_ms: float) -> StageAnswers:
+    """Reduce a candidate's answers to what a cascade looks at."""
+    confidence = valid_answers(work, draft).max(axis=1)
+    return StageAnswers(draft.name, cost_ms, confidence, valid_right(work, draft))
 
 
 def _int8_answers(work: Workspace, names: Sequence[str]) -> list[StageAnswers]:
@@ -244,11 +233,9 @@ def _int8_answers(work: Workspace, names: Sequence[str]) -> list[StageAnswers]:
         max_s=TIMED_S,
     )
     found = []
-    for name, folder in folders.items():
-        engine = load_engine(folder, threads=os.cpu_count() or 1, precision="int8")
-        probabilities = engine.predict(work.valid.texts, QUALITY_BATCH)
-        found.append(_stage(work, name, latency[name].mean_ms, probabilities))
+    for name in folders:
         draft = work.state.draft(name)
+        found.append(_stage(work, draft, latency[name].mean_ms))
         draft.accuracy_valid = float(found[-1].is_right.mean())
     heaviest = found.pop(next(i for i, a in enumerate(found) if a.name == "full-int8"))
     return [*sorted(found, key=lambda a: a.cost_ms), heaviest]
@@ -285,12 +272,26 @@ def _early_exit(work: Workspace, budget_s: float, line: StaticLine) -> Choice:
     n_layers = full.n_layers
     exits = sorted({round(n_layers * share) for share in (0.0, 1 / 3, 2 / 3, 1.0)})
     n_rows = int(min(EXIT_ROWS, max(150, 60 * budget_s)))
+    truth = work.valid.labels.numpy()[: int(max(150, 200 * budget_s))]
     masks = [no_layers(work.full), *layer_drop_masks(full)[1:], full]
     heads, stages, before_ms = [], [], 0.0
     for stop in exits:
-        head, probabilities = _exit_head(work, masks[stop], n_rows, is_last=stop == n_layers)
+        if stop == n_layers:
+            head = _last_exit(work)
+            probabilities = valid_answers(work, work.state.draft("full"))[: len(truth)]
+        else:
+            body = extract(work.full, masks[stop]).eval()
+            head = _fitted_exit(work, body, n_rows)
+            probabilities = _exit_answers(work, body, head, len(truth))
         total_ms = latency.predict_ms(full.shape[:stop])
-        stages.append(_stage(work, f"exit after layer {stop}", total_ms - before_ms, probabilities))
+        stages.append(
+            StageAnswers(
+                f"exit after layer {stop}",
+                total_ms - before_ms,
+                probabilities.max(axis=1),
+                is_right(probabilities, truth),
+            )
+        )
         heads.append(head)
         before_ms = total_ms
     choice = max(choices_of(stages), key=lambda c: c.advantage(line))
@@ -298,24 +299,31 @@ def _early_exit(work: Workspace, budget_s: float, line: StaticLine) -> Choice:
     return choice
 
 
-def _exit_head(
-    work: Workspace, mask: UnitMask, n_rows: int, *, is_last: bool
-) -> tuple[Affine, Float[np.ndarray, "rows labels"]]:
-    """Fit one exit on training rows; give its answers on validation rows."""
-    body = work.full if is_last else extract(work.full, mask).eval()
-    valid = pooled_features(body, work.valid.encoded, work.pad_id).numpy()
-    if is_last:
-        weight = body.classifier.weight.detach().numpy()
-        bias = body.classifier.bias.detach().numpy()
-    else:
-        chosen = work.shuffled(len(work.train.texts))[:n_rows]
-        features = pooled_features(body, [work.train.encoded[i] for i in chosen], work.pad_id)
-        labels = work.train.labels[chosen].numpy()
-        weight, bias = fit_linear(features.numpy(), labels, len(work.label_names))
-    logits = valid @ weight.T + bias
+def _last_exit(work: Workspace) -> Affine:
+    """Give the full model's classifier."""
+    linear = work.full.classifier
+    weight, bias = linear.weight.detach().numpy(), linear.bias.detach().numpy()
+    return Affine(weight=np.ascontiguousarray(weight.T), bias=bias)
+
+
+def _fitted_exit(work: Workspace, body: PathwayClassifier, n_rows: int) -> Affine:
+    """Fit one exit on training rows."""
+    chosen = work.shuffled(len(work.train.texts))[:n_rows]
+    features = pooled_features(body, [work.train.encoded[i] for i in chosen], work.pad_id)
+    labels = work.train.labels[chosen].numpy()
+    weight, bias = fit_linear(features.numpy(), labels, len(work.label_names))
+    return Affine(weight=np.ascontiguousarray(weight.T), bias=bias)
+
+
+def _exit_answers(
+    work: Workspace, body: PathwayClassifier, head: Affine, n_rows: int
+) -> Float[np.ndarray, "rows labels"]:
+    """Let one exit answer the first validation rows."""
+    features = pooled_features(body, work.valid.encoded[:n_rows], work.pad_id).numpy()
+    logits = features @ head.weight + head.bias
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    affine = Affine(weight=np.ascontiguousarray(weight.T), bias=bias)
-    return affine, exponentials / exponentials.sum(axis=1, keepdims=True)
+    answers: Float[np.ndarray, "rows labels"] = exponentials / exponentials.sum(1, keepdims=True)
+    return answers
 
 
 def _write_early_exit(

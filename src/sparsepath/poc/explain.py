@@ -14,17 +14,14 @@ from sparsepath.artifacts.explanation import (
 from sparsepath.artifacts.provenance import now_utc, package_versions, sha256_folder
 from sparsepath.artifacts.store import append_jsonl, read_jsonl
 from sparsepath.pathways.explain import Explanation, explain_text
+from sparsepath.poc.measure import FULL_ANSWERS
 from sparsepath.poc.score import load_means
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
-from sparsepath.train.finetune import predict_logits
 
 EXPLANATIONS_FILE = "explanations.jsonl"
 
 ROWS_LEFT = "rows not explained"
 """Fact of a run that tells how many rows wait for more time."""
-
-MAX_TEST_ROWS = 4_000
-"""Test rows that are searched for wrong answers, at most."""
 
 RIGHT_PER_WRONG = 4
 """A right row is explained after so many wrong ones, and `LEAST_RIGHT_ROWS` first."""
@@ -70,11 +67,10 @@ def run_explain(work: Workspace, budget_s: float) -> str:
 
 
 def _order(work: Workspace) -> tuple[list[int], int]:
-    """Give the test rows to explain, a few right ones first, and how many are wrong."""
-    positions = sorted(work.shuffled(len(work.test.texts))[:MAX_TEST_ROWS])
-    encoded = [work.test.encoded[i] for i in positions]
-    predicted = predict_logits(work.full, encoded, work.pad_id).argmax(dim=-1)
-    is_right = (predicted == work.test.labels[positions]).tolist()
+    """Order the measured test rows, a few right ones first; say how many are wrong."""
+    answers = work.load_tensors(FULL_ANSWERS)
+    positions = answers["positions"].tolist()
+    is_right = (answers["predicted"] == work.test.labels[positions]).tolist()
     shuffled = [positions[i] for i in work.shuffled(len(positions))]
     right_ones = {i for i, right in zip(positions, is_right, strict=True) if right}
     right = [i for i in shuffled if i in right_ones]

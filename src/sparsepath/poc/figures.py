@@ -23,6 +23,17 @@ Anchors = list[tuple[float, float]]
 """Predicted and measured milliseconds of models that are no sub-models."""
 
 
+class Anatomy(NamedTuple):
+    """What the model of a candidate is made of."""
+
+    n_parameters: int
+    """Weights and biases."""
+    n_flops: int
+    """Operations for a text of mean length."""
+    shape: Shape
+    """Heads and neurons of each kept layer, and the vocabulary."""
+
+
 class Costs(NamedTuple):
     """What was timed and watched, of all candidates."""
 
@@ -129,18 +140,30 @@ def _size(work: Workspace, draft: Draft) -> tuple[int, int, int | None]:
     if draft.kind == "dynamic" and draft.name != "early-exit":
         parts = [_size(work, work.state.draft(stage)) for stage in draft.stages]
         return sum(p[0] for p in parts), sum(p[1] for p in parts), None
-    model = _model(work, draft)
-    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    anatomy = _anatomy(work, draft)
     n_bytes = size_bytes(work.path(draft.folder), draft.precision)
-    if draft.kind == "dynamic":
-        return n_parameters, n_bytes, None
-    return n_parameters, n_bytes, _flops(work, model)
+    n_flops = None if draft.kind == "dynamic" else anatomy.n_flops
+    return anatomy.n_parameters, n_bytes, n_flops
 
 
-def _model(work: Workspace, draft: Draft) -> PathwayClassifier:
-    """Load the torch model of a candidate."""
+def _anatomy(work: Workspace, draft: Draft) -> Anatomy:
+    """Count what a candidate's PyTorch model is made of; loaded once for all its precisions."""
     assert draft.folder is not None
-    return work.full if draft.name == "early-exit" else work.load(Path(draft.folder).name)
+    key = f"anatomy of {draft.folder}"
+    known = work.memory.get(key)
+    if not isinstance(known, Anatomy):
+        is_full = draft.name == "early-exit"
+        model = work.full if is_full else work.load(Path(draft.folder).name)
+        known = Anatomy(
+            n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+            n_flops=_flops(work, model),
+            shape=Shape(
+                layers=[(len(layer["heads"]), layer["neurons"]) for layer in model.config.layers],
+                vocabulary=encoder_sites(model.encoder).embedding.num_embeddings,
+            ),
+        )
+        work.memory[key] = known
+    return known
 
 
 def _flops(work: Workspace, model: PathwayClassifier) -> int:
@@ -161,8 +184,4 @@ def _shape(work: Workspace, draft: Draft) -> Shape | None:
     """Give heads and neurons of each kept layer, where the candidate is one model."""
     if draft.folder is None or draft.kind == "dynamic":
         return None
-    model = _model(work, draft)
-    return Shape(
-        layers=[(len(layer["heads"]), layer["neurons"]) for layer in model.config.layers],
-        vocabulary=encoder_sites(model.encoder).embedding.num_embeddings,
-    )
+    return _anatomy(work, draft).shape

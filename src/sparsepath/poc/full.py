@@ -9,10 +9,17 @@ from sparsepath.poc.saving import save_candidate
 from sparsepath.poc.state import Draft
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
 from sparsepath.train.checkpoint import FileCheckpoints
-from sparsepath.train.finetune import label_loss, score_on
+from sparsepath.train.finetune import label_loss
 from sparsepath.train.loop import FitConfig, FitJob, fit
 
-FULL = FitConfig(learning_rate=1e-4, batch_size=32, max_epochs=8.0, n_evaluations=6)
+FULL = FitConfig(
+    learning_rate=1e-4,
+    batch_size=32,
+    max_epochs=8.0,
+    n_evaluations=6,
+    short_epochs=2.0,
+    short_rate_factor=2.5,
+)
 """How the full model is fitted."""
 
 FEW_LABELS = 5
@@ -29,7 +36,7 @@ def run_full(work: Workspace, budget_s: float) -> str:
         encoded=work.train.encoded,
         pad_id=work.pad_id,
         loss=label_loss(work.train.labels),
-        validate=score_on(work.valid.encoded, work.valid.labels, work.pad_id),
+        validate=work.judge,
         seed=work.options.seed,
         budget_s=budget_s,
         on_step=lambda done, planned, learnt: work.progress.say(

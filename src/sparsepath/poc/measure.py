@@ -1,25 +1,24 @@
 """Eighth stage: quality on test rows and cost in one engine, for every candidate."""
 
-import os
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Int
+import torch
 
 from sparsepath.artifacts.schema import DataSummary, Results
 from sparsepath.artifacts.store import write_json_atomic
 from sparsepath.evaluate.cost import Latency, measure_latency, peak_rss_bytes
-from sparsepath.evaluate.quality import is_right
+from sparsepath.poc.answers import candidate_engine, valid_right
 from sparsepath.poc.comparison import Answered, write_comparison
-from sparsepath.poc.controls import TfidfEngine
 from sparsepath.poc.figures import Costs, figures_of, latency_anchors
 from sparsepath.poc.recommend import mark_pareto, recommend
 from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import JUDGE_ROWS
 from sparsepath.poc.workspace import QUALITY_BATCH, Workspace
-from sparsepath.runtime.base import Engine
-from sparsepath.runtime.engine import load_engine
+
+FULL_ANSWERS = "full-answers"
+"""Tensors of a run that tell what the full model answered to which test rows."""
 
 MAX_TEST_ROWS = 4_000
 """Test rows on which quality is measured, at most."""
@@ -55,6 +54,13 @@ def run_measure(work: Workspace, budget_s: float) -> str:
     drafts = {draft.name: draft for draft in work.state.drafts}
     errors = _judge(work, drafts)
     answered = _answer(work, drafts, ANSWER_SHARE * budget_s)
+    work.save_tensors(
+        FULL_ANSWERS,
+        {
+            "positions": torch.tensor(answered.positions),
+            "predicted": torch.from_numpy(answered.probabilities["full"].argmax(axis=1)),
+        },
+    )
     latency = _latency(work, drafts, answered, LATENCY_SHARE * budget_s)
     memory = _memory(work, drafts, answered, MEMORY_SHARE * budget_s)
     costs = Costs(latency, memory, latency_anchors(work, latency))
@@ -107,30 +113,21 @@ def _judge(work: Workspace, drafts: Mapping[str, Draft]) -> dict[str, float]:
     Their drafts get that accuracy. Returned is the standard error of the difference to the full
     model; for a candidate that was judged roughly and lies far below, that of the rough judgement.
     """
-    truth = work.valid.labels.numpy()
-    full = _right_rows(work, drafts["full"], truth)
+    n = len(work.valid.texts)
+    full = valid_right(work, drafts["full"]).astype(np.float64)
     drafts["full"].accuracy_valid = float(full.mean())
     errors = {"full": 0.0}
     for name, draft in drafts.items():
         if name == "full" or draft.control is not None or draft.folder is None:
             continue
         if (draft.accuracy_valid or 0.0) < float(full.mean()) - JUDGED_AGAIN:
-            errors[name] = 0.5 / min(JUDGE_ROWS, len(truth)) ** 0.5
+            errors[name] = 0.5 / min(JUDGE_ROWS, n) ** 0.5
             continue
-        right = _right_rows(work, draft, truth)
+        right = valid_right(work, draft).astype(np.float64)
         draft.accuracy_valid = float(right.mean())
-        errors[name] = float((right - full).std()) / len(truth) ** 0.5
+        errors[name] = float((right - full).std()) / n**0.5
         work.progress.say(f"{name}: {draft.accuracy_valid:.1%} on validation rows")
     return errors
-
-
-def _right_rows(
-    work: Workspace, draft: Draft, truth: Int[np.ndarray, " rows"]
-) -> Float[np.ndarray, " rows"]:
-    """Say for every validation row whether a candidate is right, as 0 or 1."""
-    engine = _engine(work, draft, threads=os.cpu_count() or 1)
-    answers = engine.predict(work.valid.texts, QUALITY_BATCH)
-    return is_right(answers, truth).astype(np.float64)
 
 
 def _answer(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> Answered:
@@ -142,7 +139,7 @@ def _answer(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> An
     texts = [work.test.texts[i] for i in positions]
     probabilities, stages = {}, {}
     for number, (name, draft) in enumerate(drafts.items()):
-        engine = _engine(work, draft, threads=os.cpu_count() or 1)
+        engine = candidate_engine(work, draft)
         found = engine.answer(texts, batch_size=QUALITY_BATCH)
         probabilities[name], stages[name] = found.probabilities, found.stages
         work.progress.say(f"{number + 1} of {len(drafts)} candidates answered {len(texts)} rows")
@@ -151,7 +148,7 @@ def _answer(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> An
 
 def _affordable_rows(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> int:
     """Say on how many test rows all candidates can be judged in the time."""
-    engine = _engine(work, work.state.draft("full"), threads=os.cpu_count() or 1)
+    engine = candidate_engine(work, work.state.draft("full"))
     probe = work.test.texts[:PROBE_ROWS]
     start_s = work.plan.used_s
     engine.answer(probe, batch_size=QUALITY_BATCH)
@@ -169,19 +166,13 @@ def _share_of_full(draft: Draft, full_ms: float) -> float:
     return INT8_SHARE if draft.precision == "int8" else 1.0 if draft.name == "full" else 0.5
 
 
-def _engine(work: Workspace, draft: Draft, *, threads: int) -> Engine:
-    """Load what answers for a candidate."""
-    if draft.folder is None:
-        return TfidfEngine(work)
-    return load_engine(work.path(draft.folder), threads=threads, precision=draft.precision)
-
-
 def _latency(
     work: Workspace, drafts: Mapping[str, Draft], answered: Answered, budget_s: float
 ) -> dict[str, Latency]:
     """Time all candidates in turn, one text at a time."""
     engines = {
-        name: _engine(work, draft, threads=work.options.threads) for name, draft in drafts.items()
+        name: candidate_engine(work, draft, threads=work.options.threads)
+        for name, draft in drafts.items()
     }
     chosen = work.shuffled(len(answered.positions))[:LATENCY_ROWS]
     texts = [work.test.texts[answered.positions[i]] for i in chosen]

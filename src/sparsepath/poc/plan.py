@@ -1,7 +1,8 @@
 """How the minutes of a PoC are divided among its stages.
 
 Each stage gets its share of the time that is left when it starts, so time that one stage saves is
-spent by the later ones, and time that one overran is taken from them.
+spent by the later ones, and time that one overran is taken from them; except for the few seconds
+that the last stages need in any case.
 """
 
 import time
@@ -20,6 +21,10 @@ STAGE_WEIGHTS: Mapping[str, float] = {
     "report": 0.01,
 }
 """Stages in order, with their usual share of the time."""
+
+LEAST_S: Mapping[str, float] = {"dynamic": 4.0, "measure": 8.0, "explain": 1.0, "report": 1.0}
+"""Seconds that the last stages take however short the run is: loading and quantising models. They
+are set aside first, and only what is left beyond them is shared out."""
 
 RESERVE_SHARE = 0.04
 """Share of all time that no stage may plan with: writing files, starting processes."""
@@ -60,4 +65,6 @@ class TimePlan:
         """
         names = list(STAGE_WEIGHTS)
         remaining = names[names.index(stage) :]
-        return self.left_s * STAGE_WEIGHTS[stage] / sum(STAGE_WEIGHTS[name] for name in remaining)
+        spare_s = max(0.0, self.left_s - sum(LEAST_S.get(name, 0.0) for name in remaining))
+        share = STAGE_WEIGHTS[stage] / sum(STAGE_WEIGHTS[name] for name in remaining)
+        return min(self.left_s, LEAST_S.get(stage, 0.0) + spare_s * share)

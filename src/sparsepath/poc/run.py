@@ -45,13 +45,14 @@ CHANGEABLE = ("lang", "minutes", "threads", "target_latency_ms", "target_size_mb
 """Options that may differ when a run goes on: they change no model."""
 
 
-def run_poc(options: PocOptions, write_report: WriteReport) -> Path:
+def run_poc(options: PocOptions, write_report: WriteReport, *, spent_s: float = 0.0) -> Path:
     """Measure how light a model gets on a table, and leave models and a report.
 
     Args:
         options: What to do; `options.out` is the run folder, which a second call with the same
             options continues.
         write_report: Makes `report.html` of a run folder in a language; views are above this layer.
+        spent_s: Seconds that count although they are over, as those that the command took to start.
 
     Returns:
         The run folder.
@@ -62,7 +63,7 @@ def run_poc(options: PocOptions, write_report: WriteReport) -> Path:
         RunError: if the run folder cannot be used.
     """
     state = _open(options)
-    plan = TimePlan(options.minutes * 60, state.used_s)
+    plan = TimePlan(options.minutes * 60, state.used_s + spent_s)
     progress = Progress(plan)
     work = Workspace(options, state, plan, progress)
     threads = torch.get_num_threads()

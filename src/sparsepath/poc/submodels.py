@@ -1,6 +1,8 @@
 """Fifth stage: at least twenty physically smaller sub-models from one scoring pass."""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -32,15 +34,15 @@ REPAIR_ROWS = 256
 JUDGE_ROWS = 300
 """Validation rows that judge a sub-model before it is trained, at most."""
 
-MOST_OF_BUDGET = 1.6
-"""Multiple of the stage's time after which no further sub-model is extracted."""
+AT_LEAST = 6
+"""Sub-models that are extracted however little time is left, those to be distilled among them."""
 
 TIMING_SHARE = 0.3
 """Share of the stage's time that the latency model may time shapes."""
 
 DISTILLED_SPEEDUPS = (22.0, 6.8, 3.3)
 """Speed-ups over the full model, as predicted, at which sub-models will be distilled: a little more
-than 20, 6 and 3."""
+than 20, 6 and 3. The one without any layer is distilled as well."""
 
 DEPTH_ROWS = 256
 """Training rows on which combinations of layers are fitted, at most; half as many judge."""
@@ -56,15 +58,19 @@ def run_extract(work: Workspace, budget_s: float) -> str:
     targets = _with_distilled(cost_targets(latency, mask.shape, n_targets), latency, mask)
     found = search_masks(load_scores(work), latency, targets, depths)
     work.progress.say(f"{len(found)} sub-models chosen; extracting")
+    end_s = start_s + budget_s
     means, batches = load_means(work), repair_batches(work, budget_s)
     record = record_parent(work.full, batches)
     judge = score_on(work.valid.encoded[:JUDGE_ROWS], work.valid.labels[:JUDGE_ROWS], work.pad_id)
-    end_s = start_s + MOST_OF_BUDGET * budget_s
-    for number, choice in enumerate(found):
+    for number, place in enumerate(_order([f.predicted_ms for f in found], latency, mask)):
+        if number >= AT_LEAST and work.plan.used_s > end_s:
+            work.progress.note("  the time of this stage is used up; some sub-models are left out")
+            break
+        choice = found[place]
         draft = Draft(
-            name=f"sub-{number + 1:02d}",
+            name=f"sub-{place + 1:02d}",
             kind="submodel",
-            folder=f"{MODELS_FOLDER}/sub-{number + 1:02d}",
+            folder=f"{MODELS_FOLDER}/sub-{place + 1:02d}",
             parent="full",
             target=f"{choice.target_ms:.3g} ms",
             note=choice.reason,
@@ -75,15 +81,41 @@ def run_extract(work: Workspace, budget_s: float) -> str:
         draft.accuracy_valid, draft.nll_valid = score.accuracy, score.nll_nats
         save_candidate(work, draft, small)
         save_mask(work, draft.name, choice.mask)
-        if work.plan.used_s > end_s and number + 1 >= len(found) // 2:
-            work.progress.note("  the time of this stage is used up; heavier ones are left out")
-            break
         work.progress.say(
             f"{number + 1} of {len(found)}: {choice.predicted_ms:.2f} ms, "
             f"{score.accuracy:.1%} on validation rows before any training"
         )
     n_written = sum(draft.kind == "submodel" for draft in work.state.drafts)
     return f"{n_written} sub-models extracted, repaired and written"
+
+
+def distilled_places(
+    predicted_ms: Sequence[float], latency: LatencyModel, full: UnitMask
+) -> list[int]:
+    """Give the places of the sub-models to distil, lightest first, none twice.
+
+    Args:
+        predicted_ms: Latency of each sub-model.
+        latency: What predicted it.
+        full: All units of the full model.
+    """
+    whole_ms = latency.predict_ms(full.shape)
+    wanted = [latency.predict_ms([]), *(whole_ms / speedup for speedup in DISTILLED_SPEEDUPS)]
+    nearest = [
+        min(range(len(predicted_ms)), key=lambda i: abs(math.log(predicted_ms[i] / ms)))
+        for ms in wanted
+    ]
+    return list(dict.fromkeys(nearest))
+
+
+def _order(predicted_ms: Sequence[float], latency: LatencyModel, full: UnitMask) -> list[int]:
+    """Give the order of extraction: first what is distilled, then every other of the rest.
+
+    So a stage that runs out of time leaves no gap anywhere.
+    """
+    first = distilled_places(predicted_ms, latency, full)
+    rest = [place for place in range(len(predicted_ms)) if place not in first]
+    return [*first, *rest[::2], *rest[1::2]]
 
 
 def _with_distilled(targets: list[float], latency: LatencyModel, full: UnitMask) -> list[float]:
@@ -118,7 +150,7 @@ def latency_model(work: Workspace) -> LatencyModel:
 
 def depth_table(work: Workspace, budget_s: float) -> DepthTable:
     """Measure what combinations of whole layers are worth."""
-    n_rows = int(min(DEPTH_ROWS, max(64, 8 * budget_s)))
+    n_rows = int(min(DEPTH_ROWS, max(32, 8 * budget_s)))
     return measure_depths(
         work.full,
         work.batches(work.train, n_rows, batch_size=64),

@@ -4,6 +4,7 @@ Whatever a stage needs from an earlier one is read from the run folder when it i
 so that a run goes on after any interruption.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,8 @@ from sparsepath.poc.progress import Progress
 from sparsepath.poc.rows import RowsFile
 from sparsepath.poc.state import WORK_FOLDER, PocState
 from sparsepath.trace.batches import Batch, bucketed_batches, encode_texts
+from sparsepath.train.finetune import score_on
+from sparsepath.train.loop import ValidationScore
 
 MODELS_FOLDER = "models"
 
@@ -35,6 +38,11 @@ QUALITY_BATCH = 32
 
 SCORING_ROWS = 1024
 """Training rows on which units are scored and sub-models are repaired, at most."""
+
+
+LEAST_JUDGING_ROWS, JUDGING_TOKENS_PER_MINUTE = 200, 17_000
+"""Validation rows that judge a model while it learns: at least so many, and so many tokens for each
+minute of the run."""
 
 
 class Rows(NamedTuple):
@@ -96,6 +104,14 @@ class Workspace:
     def valid(self) -> Rows:
         """Rows that every choice is made on."""
         return self._part(self.rows_file.valid)
+
+    @cached_property
+    def judge(self) -> Callable[[PathwayClassifier], ValidationScore]:
+        """Scores a model while it learns, on as many validation rows as a short run can afford."""
+        tokens = np.cumsum([len(ids) for ids in self.valid.encoded])
+        limit = JUDGING_TOKENS_PER_MINUTE * self.options.minutes
+        n_rows = max(LEAST_JUDGING_ROWS, int((tokens <= limit).sum()))
+        return score_on(self.valid.encoded[:n_rows], self.valid.labels[:n_rows], self.pad_id)
 
     @cached_property
     def test(self) -> Rows:

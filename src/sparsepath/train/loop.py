@@ -72,9 +72,13 @@ class FitConfig:
     clip_norm: float = 1.0
     """Largest norm of the gradient."""
 
-    drops_entries: bool = True
-    """Whether the model's own dropout is on in training. A small model that learns from soft
-    answers does not overfit, and drawing what to drop takes up to a quarter of a step on a CPU."""
+    short_epochs: float = 0.0
+    """A fit of fewer planned passes over the rows is a short one; `math.inf` makes each one short.
+    A short fit has no dropout: what is seen once cannot be learnt by heart, nor can a small model
+    overfit soft answers, and drawing what to drop takes up to a quarter of a step on a CPU."""
+
+    short_rate_factor: float = 1.0
+    """Rate of a short fit, as a multiple of the rate of a long one."""
 
 
 class ValidationScore(NamedTuple):
@@ -226,6 +230,11 @@ class _Run:
         return bool(self.ended)
 
     @property
+    def is_short(self) -> bool:
+        """Whether few passes over the rows are planned."""
+        return self.planned / self.steps_per_epoch < self.config.short_epochs
+
+    @property
     def is_time_to_look(self) -> bool:
         """Whether an evaluation is due."""
         every = max(1, math.ceil(self.planned / self.config.n_evaluations))
@@ -236,7 +245,7 @@ class _Run:
         start_s = self.clock.used_s
         batch = self._next_batch()
         self._set_rate()
-        self.job.model.train(self.config.drops_entries)
+        self.job.model.train(not self.is_short)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.job.seed * 1_000_003 + self.done)
             logits = self.job.model(
@@ -338,6 +347,7 @@ class _Run:
         warmup = max(N_TIMED_STEPS, self.config.warmup_share * self.planned)
         rise = min(1.0, (self.done + 1) / warmup)
         scale = rise * max(self.config.final_rate_share, 1 - self.progress)
+        scale *= self.config.short_rate_factor if self.is_short else 1.0
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * scale
 
