@@ -1,15 +1,18 @@
-"""Write docs/reference/ from the code: the command line, the Python names, the run folder.
+"""Write docs/reference/ from the code: commands, Python names, the run folder, recipes.
 
 `make reference` calls this; a test fails while a page differs from what it would write.
 """
 
 import inspect
+import json
 from pathlib import Path
 
 import click
+from pydantic import BaseModel
 
 import sparsepath
 from sparsepath.cli.main import main as command_line
+from sparsepath.train.recipe import Recipe
 
 FOLDER = Path(__file__).parent / "reference"
 GENERATED = "<!-- Written by `make reference`. Do not edit. -->\n\n"
@@ -17,7 +20,12 @@ GENERATED = "<!-- Written by `make reference`. Do not edit. -->\n\n"
 
 def pages() -> dict[str, str]:
     """Give the name and the Markdown text of every generated page."""
-    return {"cli.md": cli_page(), "python.md": python_page(), "run-folder.md": run_folder_page()}
+    return {
+        "cli.md": cli_page(),
+        "python.md": python_page(),
+        "run-folder.md": run_folder_page(),
+        "recipe.md": recipe_page(),
+    }
 
 
 def cli_page() -> str:
@@ -96,6 +104,32 @@ def run_folder_page() -> str:
             f"## {title}\n\n::: {module}\n    options:\n      show_root_heading: false\n"
             "      show_root_toc_entry: false\n      heading_level: 3\n"
         )
+    return "\n".join(parts)
+
+
+def recipe_page() -> str:
+    """Describe every key of a recipe, from the models that check them."""
+    parts = [
+        GENERATED + "# A recipe\n",
+        "A TOML file that describes one training completely; `sparsepath train` runs it. Keys "
+        "that are left out have the value shown.\n",
+    ]
+    tables = {"": Recipe} | {
+        name: field.annotation
+        for name, field in Recipe.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+    for table, model in tables.items():
+        heading = f"[{table}]" if table else "At the top"
+        parts.append(f"## {heading}\n\n{inspect.getdoc(model)}\n")
+        rows = ["| key | value | meaning |", "|---|---|---|"]
+        for name, field in model.model_fields.items():
+            if name in tables:
+                continue
+            default = "needed" if field.is_required() else f"`{json.dumps(field.default)}`"
+            default = "left out" if default == "`null`" else default
+            rows.append(f"| `{name}` | {default} | {_cell(field.description or '')} |")
+        parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
 
 

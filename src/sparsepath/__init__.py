@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sparsepath.errors import SparsepathError as SparsepathError
     from sparsepath.evaluate.doctor import doctor as doctor
     from sparsepath.evaluate.explain import explain as explain
+    from sparsepath.nn.subsampling import subsample as subsample
     from sparsepath.poc.run import run_poc as run_poc
     from sparsepath.report.write import write_report as write_report
     from sparsepath.runtime.engine import load_engine as load
@@ -43,6 +44,7 @@ _HOMES = {
     "export": "sparsepath.runtime.export.export_model",
     "write_report": "sparsepath.report.write.write_report",
     "doctor": "sparsepath.evaluate.doctor.doctor",
+    "subsample": "sparsepath.nn.subsampling.subsample",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "predict",
     "read_table",
     "run_poc",
+    "subsample",
     "write_report",
 ]
 

@@ -16,6 +16,7 @@ from sparsepath.cli.export import export_command
 from sparsepath.cli.poc import poc_command
 from sparsepath.cli.predict import predict_command
 from sparsepath.cli.report import report_command
+from sparsepath.cli.train import train_command
 from sparsepath.errors import SparsepathError
 from sparsepath.version import __version__
 
@@ -38,7 +39,7 @@ class _Group(click.Group):
             click.echo(f"error: {err}", err=True)
             raise click.exceptions.Exit(EXIT_ERROR) from err
         except KeyboardInterrupt as err:
-            resumes = ctx.invoked_subcommand == poc_command.name
+            resumes = ctx.invoked_subcommand in {poc_command.name, train_command.name}
             ending = "; what is done is kept, the same command goes on from there" * resumes
             click.echo(f"\nstopped{ending}", err=True)
             raise click.exceptions.Exit(EXIT_STOPPED) from err
@@ -62,6 +63,7 @@ for _command in (
     explain_command,
     export_command,
     report_command,
+    train_command,
     doctor_command,
     bench_command,
 ):

@@ -84,7 +84,7 @@ def run_distil(work: Workspace, budget_s: float) -> str:
         return "left out: there was no time for it; sub-models stay as they were repaired"
     end_s = work.plan.used_s + budget_s
     latency = latency_model(work)
-    chosen = _choose(work, latency)
+    chosen = _choose(work)
     lessons = _lessons(work, TEACHER_SHARE * budget_s)
     end_of_models_s = end_s - CONTROL_SHARE * budget_s
     for number, name in enumerate(chosen):
@@ -106,11 +106,10 @@ def run_distil(work: Workspace, budget_s: float) -> str:
     )
 
 
-def _choose(work: Workspace, latency: LatencyModel) -> list[str]:
+def _choose(work: Workspace) -> list[str]:
     """Name the sub-models to distil, lightest first."""
     drafts = [d for d in work.state.drafts if d.kind == "submodel" and d.control is None]
-    predicted = [d.predicted_ms or 0.0 for d in drafts]
-    places = distilled_places(predicted, latency, UnitMask.full(work.full))
+    places = distilled_places(work, [d.predicted_ms or 0.0 for d in drafts])
     return [drafts[place].name for place in places]
 
 

@@ -34,6 +34,9 @@ REPAIR_ROWS = 256
 JUDGE_ROWS = 300
 """Validation rows that judge a sub-model before it is trained, at most."""
 
+MOST_OF_BUDGET = 1.6
+"""Multiple of the stage's time after which no further sub-model is extracted."""
+
 AT_LEAST = 6
 """Sub-models that are extracted however little time is left, those to be distilled among them."""
 
@@ -43,6 +46,9 @@ TIMING_SHARE = 0.3
 DISTILLED_SPEEDUPS = (22.0, 6.8, 3.3)
 """Speed-ups over the full model, as predicted, at which sub-models will be distilled: a little more
 than 20, 6 and 3. The one without any layer is distilled as well."""
+
+LONG_MINUTES, LONG_SPEEDUPS = 30.0, (2.1,)
+"""Runs of so many minutes or more also distil at these."""
 
 DEPTH_ROWS = 256
 """Training rows on which combinations of layers are fitted, at most; half as many judge."""
@@ -55,14 +61,18 @@ def run_extract(work: Workspace, budget_s: float) -> str:
     depths = depth_table(work, budget_s)
     mask = UnitMask.full(work.full)
     n_targets = N_TARGETS if work.options.minutes >= ENOUGH_MINUTES else FEW_TARGETS
-    targets = _with_distilled(cost_targets(latency, mask.shape, n_targets), latency, mask)
+    wanted = _distilled_ms(work, latency)
+    targets = cost_targets(latency, mask.shape, n_targets)
+    targets = sorted({*targets, *(ms for ms in wanted if targets[0] < ms)})
     found = search_masks(load_scores(work), latency, targets, depths)
     work.progress.say(f"{len(found)} sub-models chosen; extracting")
-    end_s = start_s + budget_s
+    end_s = start_s + MOST_OF_BUDGET * budget_s
     means, batches = load_means(work), repair_batches(work, budget_s)
     record = record_parent(work.full, batches)
     judge = score_on(work.valid.encoded[:JUDGE_ROWS], work.valid.labels[:JUDGE_ROWS], work.pad_id)
-    for number, place in enumerate(_order([f.predicted_ms for f in found], latency, mask)):
+    predicted = [choice.predicted_ms for choice in found]
+    first = nearest_places(predicted, wanted)
+    for number, place in enumerate(_order(len(found), first)):
         if number >= AT_LEAST and work.plan.used_s > end_s:
             work.progress.note("  the time of this stage is used up; some sub-models are left out")
             break
@@ -89,40 +99,44 @@ def run_extract(work: Workspace, budget_s: float) -> str:
     return f"{n_written} sub-models extracted, repaired and written"
 
 
-def distilled_places(
-    predicted_ms: Sequence[float], latency: LatencyModel, full: UnitMask
-) -> list[int]:
+def distilled_places(work: Workspace, predicted_ms: Sequence[float]) -> list[int]:
     """Give the places of the sub-models to distil, lightest first, none twice.
 
     Args:
+        work: The run.
         predicted_ms: Latency of each sub-model.
-        latency: What predicted it.
-        full: All units of the full model.
     """
-    whole_ms = latency.predict_ms(full.shape)
-    wanted = [latency.predict_ms([]), *(whole_ms / speedup for speedup in DISTILLED_SPEEDUPS)]
+    return nearest_places(predicted_ms, _distilled_ms(work, latency_model(work)))
+
+
+def nearest_places(values: Sequence[float], wanted: Sequence[float]) -> list[int]:
+    """Give the places of what is nearest to each wanted value by ratio, none twice.
+
+    Args:
+        values: All above 0, at least one.
+        wanted: All above 0.
+    """
     nearest = [
-        min(range(len(predicted_ms)), key=lambda i: abs(math.log(predicted_ms[i] / ms)))
-        for ms in wanted
+        min(range(len(values)), key=lambda i: abs(math.log(values[i] / value))) for value in wanted
     ]
     return list(dict.fromkeys(nearest))
 
 
-def _order(predicted_ms: Sequence[float], latency: LatencyModel, full: UnitMask) -> list[int]:
+def _distilled_ms(work: Workspace, latency: LatencyModel) -> list[float]:
+    """Give the latencies at which sub-models will be distilled, lightest first."""
+    whole_ms = latency.predict_ms(UnitMask.full(work.full).shape)
+    is_long = work.options.minutes >= LONG_MINUTES
+    speedups = DISTILLED_SPEEDUPS + (LONG_SPEEDUPS if is_long else ())
+    return [latency.predict_ms([]), *(whole_ms / speedup for speedup in speedups)]
+
+
+def _order(n: int, first: Sequence[int]) -> list[int]:
     """Give the order of extraction: first what is distilled, then every other of the rest.
 
     So a stage that runs out of time leaves no gap anywhere.
     """
-    first = distilled_places(predicted_ms, latency, full)
-    rest = [place for place in range(len(predicted_ms)) if place not in first]
+    rest = [place for place in range(n) if place not in first]
     return [*first, *rest[::2], *rest[1::2]]
-
-
-def _with_distilled(targets: list[float], latency: LatencyModel, full: UnitMask) -> list[float]:
-    """Add the latencies whose sub-models are distilled, so that these meet them exactly."""
-    whole_ms = latency.predict_ms(full.shape)
-    wanted = [whole_ms / speedup for speedup in DISTILLED_SPEEDUPS]
-    return sorted({*targets, *(ms for ms in wanted if targets[0] < ms)})
 
 
 def latency_model(work: Workspace) -> LatencyModel:

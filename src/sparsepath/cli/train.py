@@ -1,0 +1,39 @@
+"""`sparsepath train`: one training, described by a recipe."""
+
+import json
+from pathlib import Path
+
+import click
+
+from sparsepath.cli.options import json_option
+from sparsepath.errors import needs_extra
+
+
+@click.command("train")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--set", "changes", multiple=True, metavar="PART.KEY=VALUE", help="Change one key.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Run folder.  [default: runs/<name of the recipe>]",
+)
+@json_option
+def train_command(recipe: Path, changes: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+    """Train by RECIPE, a TOML file; the same command goes on after an interruption.
+
+    Attention may be subsampled in most of the steps and dense in the last ones. The run
+    folder gets train.jsonl, checkpoints/ and model/, an ordinary Hugging Face folder.
+
+    \b
+    Example:
+      $ sparsepath train recipes/stdlib-lm-ssa.toml --set train.steps=200
+    """
+    with needs_extra("train", "sparsepath train"):
+        from sparsepath.train.recipe import read_recipe
+        from sparsepath.train.trainer import train
+    found = train(read_recipe(recipe, changes), out or Path("runs") / recipe.stem)
+    if as_json:
+        facts = {**found.evaluation._asdict(), "wall_s": found.wall_s}
+        click.echo(json.dumps({"model": str(found.folder / "model"), **facts}, indent=2))
+        return
+    click.echo(found.folder / "model")

@@ -1,0 +1,248 @@
+"""A recipe: a TOML file that describes one training completely.
+
+Every key has its home here, with its default and its limits. `--set part.key=value` on the command
+line, read as TOML, changes one key.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sparsepath.errors import ConfigError
+from sparsepath.nn.sampling import Mode
+from sparsepath.train.schedule import KeepSchedule, RateSchedule, Shape
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataPart(_Part):
+    """What is read."""
+
+    source: str = "stdlib"
+    """`stdlib`, or the path of a text file, a JSON-lines file or a folder of them."""
+
+    length: Annotated[int, Field(ge=2)] = 256
+    """Tokens of a row."""
+
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Share of the documents that is only evaluated on."""
+
+
+class TokenizerPart(_Part):
+    """How text becomes tokens."""
+
+    file: Path | None = None
+    """A `tokenizer.json`. Left out: a byte-level BPE is made from the corpus."""
+
+    size: Count = 4096
+    """Tokens of one that is made."""
+
+
+class ModelPart(_Part):
+    """The model to train: a Llama of this shape with fresh weights."""
+
+    d_model: Count = 256
+    """Width of the residual stream."""
+
+    n_layers: Count = 4
+    """Layers."""
+
+    n_heads: Count = 4
+    """Query heads."""
+
+    n_kv_heads: Count = 4
+    """Key and value heads."""
+
+    d_mlp: Count = 704
+    """Neurons of each MLP."""
+
+
+class SubsamplingPart(_Part):
+    """Subsampled attention. `keep = 1.0` is a dense training."""
+
+    keep: float = 1.0
+    """Share of the sources that attention keeps, above 0 and up to 1."""
+
+    keep_last: float | None = None
+    """Share at the end of the subsampled steps, reached along a straight line. Left out: `keep`."""
+
+    dense: Share = 0.15
+    """Share of the steps, the last ones, that are dense."""
+
+    mode: Mode = "uniform"
+    """How sources are drawn: `uniform`, `local` or `stratified`."""
+
+    spread: float | None = None
+    """For `local`: how far sources move, in positions. Left out: half a window."""
+
+    per_example: bool = True
+    """Whether each row has a set of its own."""
+
+    per_head: bool = False
+    """Whether each key head has a set of its own."""
+
+    @property
+    def schedule(self) -> KeepSchedule:
+        """The share over the steps."""
+        return KeepSchedule(keep=self.keep, keep_last=self.keep_last, dense=self.dense)
+
+
+class TrainPart(_Part):
+    """How weights are moved, and what is kept of it."""
+
+    steps: Count = 1000
+    """Steps of the optimiser."""
+
+    batch_size: Count = 16
+    """Rows of a step, over all processes and accumulated parts."""
+
+    accumulate: Count = 1
+    """Parts into which a step's rows are cut; less memory, the same result."""
+
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon` moves the matrices of the layers; what is left is AdamW's."""
+
+    rate: Positive = 1e-3
+    """Highest learning rate of AdamW."""
+
+    muon_rate: Positive = 0.02
+    """Highest learning rate of Muon."""
+
+    shape: Shape = "cosine"
+    """How the rate falls: `cosine`, `wsd` or `constant`."""
+
+    warmup: Share = 0.05
+    """Share of the steps over which the rate rises."""
+
+    decay: Share = 0.2
+    """For `wsd`: share of the steps, the last ones, over which the rate falls."""
+
+    last: Share = 0.1
+    """Where the rate ends, as a share of the highest."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    """Decoupled weight decay of matrices; vectors have none."""
+
+    clip_norm: Positive = 1.0
+    """Largest norm of the gradient."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` is bf16 where an accelerator has it, else fp32."""
+
+    checkpoint_activations: bool = False
+    """Compute activations again in the backward pass instead of keeping them."""
+
+    checkpoint_every: Count = 200
+    """Steps between two checkpoints."""
+
+    keep_checkpoints: Count = 2
+    """Checkpoints that stay; older ones are deleted."""
+
+    evaluate_every: Count = 200
+    """Steps between two looks at held-out rows, which are dense."""
+
+    evaluate_rows: Count = 64
+    """Held-out rows of a look, at most."""
+
+    diverged: Positive = 3.0
+    """Nats by which the loss may rise above its lowest running mean before the training stops."""
+
+    @property
+    def schedule(self) -> RateSchedule:
+        """The rate over the steps."""
+        return RateSchedule(shape=self.shape, warmup=self.warmup, decay=self.decay, last=self.last)
+
+
+class Recipe(_Part):
+    """One training."""
+
+    task: Literal["language-model"]
+    """What is learnt."""
+
+    seed: int = 0
+    """Of weights, rows and sources."""
+
+    data: DataPart = DataPart()
+    tokenizer: TokenizerPart = TokenizerPart()
+    model: ModelPart = ModelPart()
+    subsampling: SubsamplingPart = SubsamplingPart()
+    train: TrainPart = TrainPart()
+
+
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path: a TOML file.
+        changes: `part.key=value` each, the value as in TOML; a bare word counts as text.
+
+    Raises:
+        ConfigError: if the file cannot be read, or a key or value is not known.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(
+            f"the recipe {path} cannot be read ({err})", hint="give the path of a TOML file"
+        ) from err
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigError(f"{path} is no TOML: {err}", hint="correct that line") from err
+    for change in changes:
+        _change(content, change)
+    return check_recipe(content, str(path))
+
+
+def check_recipe(content: dict[str, Any], name: str) -> Recipe:
+    """Turn plain values into a recipe.
+
+    Args:
+        content: as TOML or JSON gives it.
+        name: of its source, for messages.
+
+    Raises:
+        ConfigError: if a key or value is not known, or out of range.
+    """
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as err:
+        problem = err.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise ConfigError(
+            f"{name}: {where or 'the recipe'}: {problem['msg']} (met {problem.get('input')!r})",
+            hint="see the keys of a recipe in the reference, docs/reference/recipe.md",
+        ) from err
+    recipe.subsampling.schedule.at(0, 1)
+    if recipe.train.batch_size % recipe.train.accumulate:
+        raise ConfigError(
+            f"train.batch_size = {recipe.train.batch_size} with train.accumulate = "
+            f"{recipe.train.accumulate}",
+            hint="let accumulate divide batch_size",
+        )
+    return recipe
+
+
+def _change(content: dict[str, Any], change: str) -> None:
+    """Set one key of nested tables."""
+    name, sign, text = change.partition("=")
+    if not sign or not name.strip():
+        raise ConfigError(f"--set {change}", hint="write it as part.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parts, key = name.strip().split(".")
+    table = content
+    for part in parts:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {change}: {part} is no table", hint="see the recipe's parts")
+    table[key] = value

@@ -1,0 +1,50 @@
+"""`train.jsonl`: what happened at each step of a training, a line each, written at once.
+
+Lines of kind `step` have `step` (steps done), `loss_nats`, `lr`, `tokens` (so far), `wall_s` (so
+far) and `keep`; of kind `evaluation` the scores of a look at held-out rows; of kind `event` what
+happened, such as `started` or `resumed`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sparsepath.artifacts.store import write_text_atomic
+
+RECORD_FILE = "train.jsonl"
+
+
+class Record:
+    """Appends to the file of a run."""
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        """Open it, without what came after a step: those steps are done again.
+
+        Args:
+            folder: of the run.
+            step: steps done.
+        """
+        self.path = folder / RECORD_FILE
+        kept = [line for line in read_record(folder) if line["step"] <= step]
+        write_text_atomic(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def add(self, kind: str, step: int, **facts: Any) -> None:
+        """Write one line."""
+        line = json.dumps({"kind": kind, "step": step, **facts})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def read_record(folder: Path) -> list[dict[str, Any]]:
+    """Read all whole lines of a run; none if there is no file."""
+    path = folder / RECORD_FILE
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue  # the last line of a run that was killed
+    return found

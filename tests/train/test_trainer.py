@@ -1,0 +1,190 @@
+"""A training learns, writes what happened, and goes on exactly where it was killed."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from sparsepath.errors import ConfigError, DataError, RunError
+from sparsepath.train.recipe import Recipe, check_recipe
+from sparsepath.train.record import read_record
+from sparsepath.train.trainer import train
+
+STEPS = 24
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 documents of counting, which a small model learns quickly."""
+    chance = random.Random(0)
+    path = tmp_path_factory.mktemp("corpus") / "counting.txt"
+    starts = [chance.randrange(900) for _ in range(300)]
+    path.write_text("\n\n".join(" ".join(str(s + i) for i in range(30)) for s in starts))
+    return path
+
+
+def recipe(corpus: Path, **changes: dict[str, Any]) -> Recipe:
+    """Describe a training of seconds."""
+    parts: dict[str, Any] = {
+        "task": "language-model",
+        "data": {"source": str(corpus), "length": 32, "held_out": 0.05},
+        "tokenizer": {"size": 400},
+        "model": {"d_model": 32, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_mlp": 32},
+        "subsampling": {"keep": 0.25, "dense": 0.25},
+        "train": {
+            "steps": STEPS,
+            "batch_size": 8,
+            "rate": 3e-3,
+            "checkpoint_every": 5,
+            "evaluate_every": 10,
+            "evaluate_rows": 8,
+        },
+    }
+    for part, values in changes.items():
+        parts[part] = {**parts[part], **values}
+    return check_recipe(parts, "test")
+
+
+def losses(folder: Path) -> list[float]:
+    """Give the loss of each step, and see that no step is missing or there twice."""
+    steps = [line for line in read_record(folder) if line["kind"] == "step"]
+    assert [line["step"] for line in steps] == list(range(1, len(steps) + 1))
+    return [line["loss_nats"] for line in steps]
+
+
+@pytest.fixture(scope="module")
+def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training without interruption."""
+    return train(recipe(corpus), tmp_path_factory.mktemp("runs") / "whole").folder
+
+
+def test_the_model_learns(whole: Path) -> None:
+    found = losses(whole)
+    assert len(found) == STEPS
+    assert found[0] == pytest.approx(math.log(400), abs=0.3)
+    assert found[-1] < found[0] - 0.5
+
+
+def test_every_line_of_the_record_has_its_keys(whole: Path) -> None:
+    lines = read_record(whole)
+    steps = [line for line in lines if line["kind"] == "step"]
+    for line in steps:
+        assert set(line) == {"kind", "step", "loss_nats", "lr", "tokens", "wall_s", "keep"}
+        assert line["tokens"] == line["step"] * 8 * 32
+    assert [line["keep"] for line in steps] == [0.25] * 18 + [1.0] * 6
+    assert [line["step"] for line in lines if line["kind"] == "evaluation"] == [10, 20, 24]
+    assert [line["what"] for line in lines if line["kind"] == "event"] == ["started", "finished"]
+
+
+def test_the_trained_model_is_an_ordinary_folder(whole: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(whole / "model")
+    evaluation = [line for line in read_record(whole) if line["kind"] == "evaluation"][-1]
+    assert model.config._attn_implementation == "sdpa"
+    logits = model(torch.arange(8).unsqueeze(0)).logits
+    assert logits.shape == (1, 8, 400)
+    card = (whole / "model" / "README.md").read_text()
+    assert f"{evaluation['loss_nats']:.4f} nats" in card
+    assert "keep 0.25" in card
+    assert "the last 6 of 24 steps dense" in card
+
+
+def test_only_the_newest_checkpoints_stay(whole: Path) -> None:
+    names = sorted(path.name for path in (whole / "checkpoints").iterdir())
+    assert names == ["step-00000020", "step-00000024"]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_killed_training_goes_on_to_the_same_bits(
+    corpus: Path, tmp_path: Path, optimizer: str
+) -> None:
+    ours = recipe(corpus, train={"optimizer": optimizer})
+    train(ours, tmp_path / "whole")
+    path = tmp_path / "recipe.toml"
+    path.write_text(as_toml(ours))
+    command = [sys.executable, "-m", "sparsepath", "train", str(path)]
+    command += ["--out", str(tmp_path / "killed")]
+    chance = random.Random(optimizer)
+    for _ in range(2):
+        wait_for = chance.randrange(3, STEPS - 6)
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and len(read_record(tmp_path / "killed")) < wait_for:
+                time.sleep(0.01)
+            os.kill(process.pid, signal.SIGKILL)
+    subprocess.run(command, check=True, capture_output=True)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in ("killed", "whole")]
+    assert weights[0] == weights[1]
+
+
+def as_toml(ours: Recipe) -> str:
+    """Write a recipe as TOML."""
+    lines, tables = [], []
+    for name, value in ours.model_dump(mode="json", exclude_none=True).items():
+        if isinstance(value, dict):
+            tables += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in value.items())]
+        else:
+            lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join([*lines, *tables])
+
+
+def test_cut_steps_and_recomputed_activations_give_the_same_losses(
+    corpus: Path, tmp_path: Path
+) -> None:
+    dense = {"subsampling": {"keep": 1.0}}
+    plain = train(recipe(corpus, **dense), tmp_path / "plain")
+    other = {"accumulate": 4, "checkpoint_activations": True}
+    cut = train(recipe(corpus, **dense, train=other), tmp_path / "cut")
+    for ours, theirs in zip(losses(plain.folder), losses(cut.folder), strict=True):
+        assert ours == pytest.approx(theirs, abs=2e-4)
+
+
+def test_two_processes_learn_what_one_does(corpus: Path, tmp_path: Path) -> None:
+    ours = recipe(corpus, subsampling={"keep": 0.25, "per_example": False}, train={"steps": 8})
+    train(ours, tmp_path / "one")
+    path = tmp_path / "recipe.toml"
+    path.write_text(as_toml(ours))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--master-port", str(29_500 + os.getpid() % 1000)]
+    command += ["-m", "sparsepath", "train", str(path), "--out", str(tmp_path / "two")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two, abs=1e-6)
+
+
+def test_another_recipe_in_the_folder_is_refused(corpus: Path, whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="another recipe"):
+        train(recipe(corpus, train={"steps": STEPS + 1}), whole)
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(RunError, match="holds no training"):
+        train(recipe(corpus), tmp_path)
+
+
+def test_a_rising_loss_stops_the_training_and_keeps_its_checkpoints(
+    corpus: Path, tmp_path: Path
+) -> None:
+    wild = {"rate": 30.0, "warmup": 0.0, "diverged": 0.5, "checkpoint_every": 1}
+    with pytest.raises(RunError, match=r"rose above .* at step \d+ .*rows \d+ to \d+"):
+        train(recipe(corpus, train=wild), tmp_path / "run")
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
+    assert read_record(tmp_path / "run")[-1]["what"] == "diverged"
+
+
+def test_what_cannot_be_trained_is_named(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a row needs"):
+        train(recipe(corpus, data={"length": 4000}), tmp_path / "long")
+    with pytest.raises(ConfigError, match="n_heads = 5"):
+        train(recipe(corpus, model={"n_heads": 5}), tmp_path / "heads")
+    with pytest.raises(ConfigError, match="no tokenizer at"):
+        train(recipe(corpus, tokenizer={"file": "none.json"}), tmp_path / "tokenizer")
