@@ -292,9 +292,9 @@ def _agreement(run: Run, name: str) -> float:
 
 def _agreement_of_full(runs: Sequence[Run]) -> list[_Figure]:
     """Share of test rows on which the full models of two seeds agree, if the rows are the same."""
-    labels = [_labels(run, "full") for run in runs]
-    if len({len(found) for found in labels}) > 1:
+    if not _have_same_rows(runs):
         return []
+    labels = [_labels(run, "full") for run in runs]
     shares = [float((a == b).mean()) for a, b in combinations(labels, 2)]
     return [_Figure("full models of two seeds, same label", shares, "", None, note="all test rows")]
 
@@ -347,10 +347,18 @@ def _paired(runs: Sequence[Run], name: str, peer: str) -> tuple[float, Interval]
     """Difference in accuracy over all test rows, with the interval over rows."""
     by_run = [_is_right(run, name) - _is_right(run, peer) for run in runs]
     # Rows that are the same for all seeds are one observation, not one for each seed.
-    is_same = len({len(gaps) for gaps in by_run}) == 1
-    gaps = np.mean(by_run, axis=0) if is_same else np.concatenate(by_run)
+    gaps = np.mean(by_run, axis=0) if _have_same_rows(runs) else np.concatenate(by_run)
     mean, half = float(gaps.mean()), 1.96 * float(gaps.std()) / len(gaps) ** 0.5
     return mean, (mean - half, mean + half)
+
+
+def _have_same_rows(runs: Sequence[Run]) -> bool:
+    """Say whether the test files of all runs hold the same texts at the same places."""
+    found = []
+    for run in runs:
+        rows = json.loads((run.place / "work" / "rows.json").read_text(encoding="utf-8"))
+        found.append(sorted((rows["row_ids"][i], rows["texts"][i]) for i in rows["test"]))
+    return all(rows == found[0] for rows in found)
 
 
 def _is_right(run: Run, name: str) -> np.ndarray:
@@ -405,18 +413,22 @@ def _dynamic(task: Task, runs: Sequence[Run]) -> list[_Figure]:
 def _controls(runs: Sequence[Run]) -> list[_Figure]:
     """Points of the sub-model line above each kind of control at the control's latency."""
     found = []
-    for kind in ("random", "layer-drop", "scratch"):
-        names = set.intersection(
-            *(
-                {c.name for c in run.results.candidates if c.name.startswith(f"{kind}-")}
-                for run in runs
-            )
-        )
-        for name in sorted(names):
-            gaps = [_above(run, name) for run in runs]
-            found.append(
-                _Figure(f"sub-model line above {name}", gaps, "points", 0.0, note="target: above 0")
-            )
+    controls = [_control_slots(run) for run in runs]
+    for slot in sorted(set.intersection(*(set(names) for names in controls))):
+        gaps = [_above(run, names[slot]) for run, names in zip(runs, controls, strict=True)]
+        figure = f"sub-model line above {slot}"
+        found.append(_Figure(figure, gaps, "points", 0.0, note="target: above 0"))
+    return found
+
+
+def _control_slots(run: Run) -> dict[str, str]:
+    """Name the controls of a run by the distilled sub-model beside which they were trained."""
+    slots = {c.name: slot for slot, c in _slots(run).items()}
+    found = {}
+    for candidate in run.results.candidates:
+        kind, _, name = candidate.name.rpartition("-sub-")
+        if kind in {"random", "layer-drop", "scratch"}:
+            found[f"{kind} beside {slots[f'sub-{name}']}"] = candidate.name
     return found
 
 

@@ -39,8 +39,17 @@ def cli_page() -> str:
     for name in command_line.list_commands(context):
         command = command_line.get_command(context, name)
         assert command is not None
-        parts.append(_command_section(command, context))
+        parts += _command_sections(command, context)
     return "\n".join(parts)
+
+
+def _command_sections(command: click.Command, parent: click.Context) -> list[str]:
+    """Describe a command; of a group, its commands."""
+    if not isinstance(command, click.Group):
+        return [_command_section(command, parent)]
+    context = click.Context(command, info_name=command.name, parent=parent)
+    members = [command.get_command(context, name) for name in command.list_commands(context)]
+    return [section for c in members if c for section in _command_sections(c, context)]
 
 
 def _command_section(command: click.Command, parent: click.Context) -> str:
@@ -54,7 +63,8 @@ def _command_section(command: click.Command, parent: click.Context) -> str:
             plain = meaning.replace("[", "\\[")  # [default: x] is no link
             rows.append(f"| `{option}` | {plain} |")
     help_text = _help(inspect.cleandoc(command.help or ""))
-    return f"## {command.name}\n\n```\n{usage}\n```\n\n{help_text}\n\n" + "\n".join(rows) + "\n"
+    name = context.command_path.partition(" ")[2]
+    return f"## {name}\n\n```\n{usage}\n```\n\n{help_text}\n\n" + "\n".join(rows) + "\n"
 
 
 def _cell(text: str) -> str:

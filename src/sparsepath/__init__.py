@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sparsepath.version import __version__
 
 if TYPE_CHECKING:
+    from sparsepath.config import EnsembleOptions as EnsembleOptions
+    from sparsepath.config import HypothesisOptions as HypothesisOptions
     from sparsepath.config import PocOptions as PocOptions
     from sparsepath.data.tables import read_table as read_table
     from sparsepath.errors import ConfigError as ConfigError
@@ -19,13 +21,17 @@ if TYPE_CHECKING:
     from sparsepath.errors import ShapeError as ShapeError
     from sparsepath.errors import SparsepathError as SparsepathError
     from sparsepath.evaluate.doctor import doctor as doctor
+    from sparsepath.evaluate.ensemble_model import ensemble as ensemble
     from sparsepath.evaluate.explain import explain as explain
+    from sparsepath.evaluate.hypothesis import hypothesis as hypothesis
     from sparsepath.nn.subsampling import subsample as subsample
     from sparsepath.poc.run import run_poc as run_poc
     from sparsepath.report.write import write_report as write_report
     from sparsepath.runtime.engine import load_engine as load
     from sparsepath.runtime.export import export_model as export
     from sparsepath.runtime.predict import predict_file as predict
+    from sparsepath.train.recipe import read_recipe as read_recipe
+    from sparsepath.train.trainer import train as run_recipe
 
 _HOMES = {
     "PocOptions": "sparsepath.config.PocOptions",
@@ -44,12 +50,20 @@ _HOMES = {
     "export": "sparsepath.runtime.export.export_model",
     "write_report": "sparsepath.report.write.write_report",
     "doctor": "sparsepath.evaluate.doctor.doctor",
+    "EnsembleOptions": "sparsepath.config.EnsembleOptions",
+    "HypothesisOptions": "sparsepath.config.HypothesisOptions",
+    "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
+    "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
+    "run_recipe": "sparsepath.train.trainer.train",
+    "read_recipe": "sparsepath.train.recipe.read_recipe",
     "subsample": "sparsepath.nn.subsampling.subsample",
 }
 
 __all__ = [
     "ConfigError",
     "DataError",
+    "EnsembleOptions",
+    "HypothesisOptions",
     "MissingExtraError",
     "ModelError",
     "PocOptions",
@@ -58,12 +72,16 @@ __all__ = [
     "SparsepathError",
     "__version__",
     "doctor",
+    "ensemble",
     "explain",
     "export",
+    "hypothesis",
     "load",
     "predict",
+    "read_recipe",
     "read_table",
     "run_poc",
+    "run_recipe",
     "subsample",
     "write_report",
 ]

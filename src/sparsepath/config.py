@@ -120,3 +120,66 @@ def default_run_folder(data: Path | None) -> Path:
         return Path("runs") / "demo"
     stem = data.resolve().name.split(".")[0]
     return Path("runs") / (stem or "data")
+
+
+SamplingMode = Literal["uniform", "local", "stratified"]
+"""How subsampled attention draws its sources; as in `nn.sampling`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnsembleOptions:
+    """How a model is asked as a self-ensemble."""
+
+    members: int = 16
+    """Sub-models."""
+
+    keep: float = 0.5
+    """Share of the sources of attention that each keeps, above 0 and up to 1."""
+
+    mode: SamplingMode = "uniform"
+    """How sources are drawn."""
+
+    risk: float = 0.05
+    """Share of wrong answers that is allowed where the model answers alone, 0 to 1."""
+
+    seed: int = 0
+    """Draws rows and sources."""
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            ConfigError: if one is out of range.
+        """
+        if self.members < 1:
+            raise ConfigError(f"members = {self.members}", hint="use at least 1")
+        for name in ("keep", "risk"):
+            value = getattr(self, name)
+            if not 0 < value <= 1:
+                raise ConfigError(
+                    f"{name} = {value}", hint="choose a share above 0 and up to 1, such as 0.05"
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HypothesisOptions:
+    """How the claims of the hypothesis are measured."""
+
+    members: int = 32
+    """Random sub-models of each share of sources."""
+
+    rows: int = 500
+    """Rows of the table that are used, at most; drawn by the seed."""
+
+    seed: int = 0
+    """Draws rows, sources and controls."""
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            ConfigError: if one is out of range.
+        """
+        for name, least in (("members", 1), ("rows", 2)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} = {getattr(self, name)}", hint=f"use at least {least}")

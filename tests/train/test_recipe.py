@@ -23,8 +23,11 @@ def test_every_recipe_that_ships_can_be_read(path: Path) -> None:
     assert read_recipe(path).train.steps > 0
 
 
-def test_the_dense_recipe_differs_in_one_key_only() -> None:
-    dense, ssa = (read_recipe(ROOT / "recipes" / f"stdlib-lm-{n}.toml") for n in ("dense", "ssa"))
+@pytest.mark.parametrize("name", ["stdlib-lm", "digits-vit", "nci-egt"])
+def test_the_dense_recipe_differs_in_one_key_only(name: str) -> None:
+    dense, ssa = (
+        read_recipe(ROOT / "recipes" / f"{name}-{kind}.toml") for kind in ("dense", "ssa")
+    )
     assert dense.subsampling.keep == 1.0
     changed = ssa.subsampling.model_copy(update={"keep": 1.0})
     assert ssa.model_copy(update={"subsampling": changed}) == dense
@@ -47,6 +50,8 @@ def test_keys_are_changed_from_the_command_line(tmp_path: Path) -> None:
         ('[subsampling]\nmode = "all"\n', r"subsampling\.mode"),
         ("[train]\nbatch_size = 5\naccumulate = 2\n", "batch_size = 5 with train.accumulate = 2"),
         ("[train\n", "is no TOML"),
+        ("[model]\npatch = 2\n", r"model\.patch has no effect on language-model"),
+        ('[data]\naugment = "shift"\n', r"data\.augment has no effect"),
     ],
 )
 def test_what_a_recipe_says_wrongly_is_named(tmp_path: Path, text: str, message: str) -> None:

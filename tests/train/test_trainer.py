@@ -93,7 +93,7 @@ def test_the_trained_model_is_an_ordinary_folder(whole: Path) -> None:
     logits = model(torch.arange(8).unsqueeze(0)).logits
     assert logits.shape == (1, 8, 400)
     card = (whole / "model" / "README.md").read_text()
-    assert f"{evaluation['loss_nats']:.4f} nats" in card
+    assert f"loss {evaluation['loss_nats']:.4f}" in card
     assert "keep 0.25" in card
     assert "the last 6 of 24 steps dense" in card
 
@@ -126,10 +126,26 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     assert weights[0] == weights[1]
 
 
+def test_ctrl_c_keeps_the_last_step(corpus: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(as_toml(recipe(corpus, train={"steps": 2000, "checkpoint_every": 2000})))
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "sparsepath", "train", str(path), "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and len(read_record(out)) < 4:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert "goes on from there" in said
+    (kept,) = (out / "checkpoints").iterdir()
+    assert kept.name == f"step-{read_record(out)[-1]['step']:08d}"
+
+
 def as_toml(ours: Recipe) -> str:
     """Write a recipe as TOML."""
     lines, tables = [], []
-    for name, value in ours.model_dump(mode="json", exclude_none=True).items():
+    for name, value in ours.model_dump(mode="json", exclude_unset=True).items():
         if isinstance(value, dict):
             tables += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in value.items())]
         else:

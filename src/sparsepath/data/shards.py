@@ -142,8 +142,6 @@ def write_shard(
         tokenizer_sha256: of the tokenizer file.
         text_bytes: bytes of the texts so far, summed up while documents are read.
 
-    Raises:
-        DataError: if there is no token at all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INDEX_FILE).unlink(missing_ok=True)
@@ -154,8 +152,6 @@ def write_shard(
             ids = np.fromiter(document, dtype=np.int64).astype(f"<u{itemsize}")
             n_tokens += len(ids)
             file.write(ids.tobytes())
-    if n_tokens == 0:
-        raise DataError("the corpus has no text", hint="give files with text in them")
     index = ShardIndex(
         n_tokens=n_tokens,
         itemsize=itemsize,

@@ -31,7 +31,7 @@ from sparsepath.kernels.reference import (
     visible_sources,
 )
 
-N_BLOCKS = 8
+N_BLOCKS = 16
 """Blocks of targets of a causal text: more of them leave less to masks, and cost more calls."""
 
 LEAST_BLOCK = 64

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
@@ -212,6 +212,44 @@ def subsample(  # noqa: PLR0913 - the settings, and who draws
             f"keep has {n_given} shares, but {n_seen} layers attended",
             hint="give one share for each layer, or one number for all",
         )
+
+
+def drawn_sources(
+    module: nn.Module, n_kv_heads: int, is_real: Bool[Tensor, "batch n"]
+) -> Int[Tensor, "sets set_heads kept"] | None:
+    """Draw the sources of a module that computes its attention itself; None where it is dense.
+
+    For attention with terms that no kernel here knows, such as edges of a graph. Drawn uniformly.
+
+    Args:
+        module: who attends.
+        n_kv_heads: its key heads.
+        is_real: False for padding.
+
+    Raises:
+        ConfigError: if sources shall be drawn by their order, which such a module has none of.
+    """
+    state = _STATES.get(module)
+    if state is None or not state.is_sparse(module):
+        return None
+    if state.settings.mode != "uniform":
+        raise ConfigError(
+            f"mode = {state.settings.mode!r} needs positions in an order",
+            hint="use mode='uniform' for graphs",
+        )
+    layer = state.layer_of(module)
+    sets = (
+        len(is_real) if state.settings.per_example else 1,
+        n_kv_heads if state.settings.per_head else 1,
+    )
+    positions = draw_sources(
+        is_real.shape[1],
+        state.settings.keep_of(layer),
+        generator=state.generator_of(layer),
+        sets=sets,
+        is_real=is_real,
+    )
+    return positions.to(is_real.device)
 
 
 def attention(  # noqa: PLR0913 - transformers' calling convention

@@ -3,6 +3,7 @@
 Shape letters: L layers, U units of the widest layer.
 """
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sparsepath.errors import ConfigError
+from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.units import UnitMask
 
 MAX_DRAWS = 100
@@ -45,6 +47,22 @@ def layer_drop_masks(full: UnitMask) -> list[UnitMask]:
         neurons[n_kept:] = False
         masks.append(UnitMask(heads, neurons))
     return masks
+
+
+@torch.no_grad()
+def shuffled_twin(model: PathwayClassifier, *, generator: torch.Generator) -> PathwayClassifier:
+    """Shuffle the entries of every matrix of a copy: the same numbers, nothing learnt.
+
+    Args:
+        model: stays as it is.
+        generator: draws the orders.
+    """
+    twin: PathwayClassifier = copy.deepcopy(model).eval()
+    for parameter in twin.parameters():
+        if parameter.ndim > 1:
+            order = torch.randperm(parameter.numel(), generator=generator)
+            parameter.copy_(parameter.flatten()[order].view(parameter.shape))
+    return twin
 
 
 def _random_mask(full: UnitMask, like: UnitMask, generator: torch.Generator) -> UnitMask:

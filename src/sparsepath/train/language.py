@@ -8,20 +8,21 @@ import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 
 from sparsepath.data.corpus import documents, is_held_out
 from sparsepath.data.shards import TokenShard, is_written, write_shard
-from sparsepath.errors import ConfigError
+from sparsepath.errors import ConfigError, DataError
 from sparsepath.models.language import END, fresh_llama, train_byte_tokenizer
+from sparsepath.models.quiet import quiet
 from sparsepath.train.recipe import Recipe
+from sparsepath.train.task import Batch, Evaluation, Task
 
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -29,111 +30,96 @@ BATCH_DOCUMENTS = 64
 """Documents that are tokenized together."""
 
 
-class LanguageData(NamedTuple):
-    """A corpus, ready to be read by steps."""
+class LanguageTask(Task):
+    """Predicting each token of a corpus from those before it."""
 
-    tokenizer_json: str
-    """Text of `tokenizer.json`."""
-    train: TokenShard
-    """Rows that weights are fitted on."""
-    held_out: TokenShard
-    """Rows that are only evaluated on."""
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        """Make or find tokenizer and tokens.
+
+        Args:
+            recipe: what to read.
+            folder: where they are kept.
+
+        Raises:
+            ConfigError: if the tokenizer cannot be used.
+            DataError: if the corpus cannot be read or is too short.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizer = _tokenizer(recipe, folder)
+        self._recipe, self._tokenizer_json = recipe, tokenizer.to_str()
+        digest = hashlib.sha256(self._tokenizer_json.encode()).hexdigest()
+        for name in ("train", "held-out"):
+            if not is_written(folder / name, digest):
+                _write(recipe, tokenizer, folder / name, digest, held_out=name == "held-out")
+        length = recipe.data.length + 1  # a row predicts each token but its first
+        self._train = TokenShard(folder / "train", length=length)
+        self._held_out = TokenShard(folder / "held-out", length=length)
+        self.tokens_a_row = recipe.data.length
 
     @property
-    def vocabulary(self) -> int:
-        """Number of tokens."""
-        return self.train.index.vocabulary
+    def source(self) -> str:
+        """The corpus."""
+        index = self._train.index
+        return f"{self._recipe.data.source}, {index.n_tokens:,} tokens of {index.vocabulary:,}"
 
-    @property
-    def bytes_per_token(self) -> float:
-        """Bytes of held-out text that a token stands for, on the average."""
-        return self.held_out.index.text_bytes / self.held_out.index.n_tokens
+    def model(self) -> PreTrainedModel:
+        """Make a Llama with fresh weights."""
+        shape = self._recipe.model
+        return fresh_llama(
+            vocabulary=self._train.index.vocabulary,
+            length=self._recipe.data.length,
+            d_model=shape.d_model,
+            n_layers=shape.n_layers,
+            n_heads=shape.n_heads,
+            n_kv_heads=shape.n_kv_heads,
+            d_mlp=shape.d_mlp,
+            seed=self._recipe.seed,
+        )
 
+    def batch(self, step: int) -> Batch:
+        """Read rows of tokens."""
+        rows = self._train.batch(self._recipe.seed, step, self._recipe.train.batch_size)
+        return {"rows": torch.from_numpy(rows)}
 
-class Evaluation(NamedTuple):
-    """One look at held-out rows."""
+    def loss(self, model: torch.nn.Module, batch: Batch) -> Float[Tensor, ""]:
+        """Give the mean loss of predicting a token, in nats."""
+        rows_RP = batch["rows"]
+        logits_RPV = model(input_ids=rows_RP[:, :-1], use_cache=False).logits
+        return functional.cross_entropy(logits_RPV.flatten(0, 1).float(), rows_RP[:, 1:].flatten())
 
-    loss_nats: float
-    """Mean over tokens."""
-    bits_per_byte: float
-    """The same per byte of text, in bits."""
-    n_tokens: int
-    """Tokens that were predicted."""
+    @torch.no_grad()
+    def evaluate(self, model: torch.nn.Module, part: str) -> Evaluation:
+        """Score a model on the first held-out rows."""
+        settings = self._recipe.train
+        n_rows = min(settings.evaluate_rows, self._held_out.n_stretches)
+        at_once = max(1, settings.batch_size // settings.accumulate)
+        device = next(model.parameters()).device
+        model.eval()
+        total = 0.0
+        for start in range(0, n_rows, at_once):
+            numbers = range(start, min(n_rows, start + at_once))
+            rows = torch.stack([torch.from_numpy(self._held_out.stretch(i)) for i in numbers])
+            total += float(self.loss(model, {"rows": rows.to(device)})) * len(numbers)
+        model.train()
+        loss = total / n_rows
+        scores = {"bits_per_byte": self._bits_per_byte(loss)}
+        return Evaluation(part, loss, scores, n_rows * self.tokens_a_row)
 
+    def told(self, loss_nats: float) -> str:
+        """Say a loss in nats a token and bits a byte."""
+        return f"loss {loss_nats:.3f} nats, {self._bits_per_byte(loss_nats):.3f} bits a byte"
 
-def prepare_language(recipe: Recipe, folder: Path) -> LanguageData:
-    """Make or find tokenizer and tokens.
+    def save(self, model: PreTrainedModel, folder: Path, card: str) -> None:
+        """Write the model and its tokenizer."""
+        with quiet():
+            model.save_pretrained(folder)
+        (folder / TOKENIZER_FILE).write_text(self._tokenizer_json, encoding="utf-8")
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
-    Args:
-        recipe: what to read.
-        folder: where they are kept.
-
-    Raises:
-        ConfigError: if the tokenizer cannot be used.
-        DataError: if the corpus cannot be read or is too short.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(recipe, folder)
-    text = tokenizer.to_str()
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    for name in ("train", "held-out"):
-        if not is_written(folder / name, digest):
-            _write(recipe, tokenizer, folder / name, digest, held_out=name == "held-out")
-    length = recipe.data.length + 1  # a row predicts each token but its first
-    return LanguageData(
-        text,
-        TokenShard(folder / "train", length=length),
-        TokenShard(folder / "held-out", length=length),
-    )
-
-
-def make_language_model(recipe: Recipe, data: LanguageData) -> LlamaForCausalLM:
-    """Make the model with its first weights."""
-    shape = recipe.model
-    return fresh_llama(
-        vocabulary=data.vocabulary,
-        length=recipe.data.length,
-        d_model=shape.d_model,
-        n_layers=shape.n_layers,
-        n_heads=shape.n_heads,
-        n_kv_heads=shape.n_kv_heads,
-        d_mlp=shape.d_mlp,
-        seed=recipe.seed,
-    )
-
-
-def next_token_loss(
-    model: torch.nn.Module, rows: Int[Tensor, "rows positions"]
-) -> Float[Tensor, ""]:
-    """Give the mean loss of predicting each token from those before it, in nats."""
-    logits_RPV = model(input_ids=rows[:, :-1], use_cache=False).logits
-    return functional.cross_entropy(logits_RPV.flatten(0, 1).float(), rows[:, 1:].flatten())
-
-
-@torch.no_grad()
-def evaluate_language(
-    model: torch.nn.Module, data: LanguageData, *, n_rows: int, batch_size: int
-) -> Evaluation:
-    """Score a model on the first held-out rows; dense, in evaluation mode.
-
-    Args:
-        model: goes back to training mode.
-        data: the corpus.
-        n_rows: rows at most.
-        batch_size: rows at once.
-    """
-    model.eval()
-    n_rows = min(n_rows, data.held_out.n_stretches)
-    device = next(model.parameters()).device
-    total = 0.0
-    for start in range(0, n_rows, batch_size):
-        numbers = range(start, min(n_rows, start + batch_size))
-        rows = torch.stack([torch.from_numpy(data.held_out.stretch(i)) for i in numbers])
-        total += float(next_token_loss(model, rows.to(device))) * len(numbers)
-    model.train()
-    loss = total / n_rows
-    bits_per_byte = loss / math.log(2) / data.bytes_per_token
-    return Evaluation(loss, bits_per_byte, n_rows * (data.held_out.length - 1))
+    def _bits_per_byte(self, loss_nats: float) -> float:
+        """Turn nats a token into bits a byte, by the mean length of held-out tokens."""
+        index = self._held_out.index
+        return loss_nats / math.log(2) * index.n_tokens / index.text_bytes
 
 
 def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
@@ -181,13 +167,20 @@ def _write(
             for encoding in tokenizer.encode_batch(batch, add_special_tokens=False):
                 yield encoding.ids if end is None else [*encoding.ids, end]
 
-    write_shard(
+    index = write_shard(
         folder,
         encoded(),
         vocabulary=tokenizer.get_vocab_size(),
         tokenizer_sha256=digest,
         text_bytes=text_bytes,
     )
+    if index.n_tokens <= recipe.data.length:
+        part = "held-out" if held_out else "training"
+        raise DataError(
+            f"the {part} documents of {recipe.data.source} have {index.n_tokens} tokens, a row "
+            f"needs {recipe.data.length + 1}",
+            hint="use more text, a shorter data.length, or another data.held_out",
+        )
 
 
 def _batches(texts: Iterator[str]) -> Iterator[list[str]]:

@@ -20,6 +20,40 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
+TaskName = Literal[
+    "language-model", "image-classification", "text-classification", "molecule-regression"
+]
+"""What can be learnt."""
+
+FRESH: tuple[TaskName, ...] = ("language-model", "image-classification", "molecule-regression")
+"""Tasks whose model has fresh weights."""
+
+SPLIT: tuple[TaskName, ...] = ("image-classification", "molecule-regression")
+"""Tasks whose rows are split by numbers of rows."""
+
+ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
+    "data.length": ("language-model", "text-classification"),
+    "data.test": ("text-classification",),
+    "model.base": ("text-classification",),
+    "model.d_model": FRESH,
+    "model.n_layers": FRESH,
+    "model.n_heads": FRESH,
+    "model.d_mlp": FRESH,
+    "data.held_out": ("language-model",),
+    "data.train_rows": SPLIT,
+    "data.held_out_rows": SPLIT,
+    "data.augment": ("image-classification",),
+    "tokenizer.file": ("language-model",),
+    "tokenizer.size": ("language-model",),
+    "model.n_kv_heads": ("language-model",),
+    "model.patch": ("image-classification",),
+    "model.dropout": SPLIT,
+    "model.d_edge": ("molecule-regression",),
+    "train.evaluate_rows": ("language-model",),
+}
+"""Keys that have an effect in some tasks only; elsewhere they are refused."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -28,13 +62,28 @@ class DataPart(_Part):
     """What is read."""
 
     source: str = "stdlib"
-    """`stdlib`, or the path of a text file, a JSON-lines file or a folder of them."""
+    """For a language model `stdlib`, or the path of a text file, a JSON-lines file or a folder of
+    them; for images `digits`, or the path of an .npz file with arrays `images` and `labels`; for
+    texts `stdlib` (its docstrings, by area), or the path of a labelled table; for molecules `nci`,
+    or the path of a csv file of SMILES and numbers."""
+
+    test: Path | None = None
+    """Texts: a second table that is the test set. Left out: a share of `source`."""
 
     length: Annotated[int, Field(ge=2)] = 256
-    """Tokens of a row."""
+    """Tokens of a row of a language model; of a text that is labelled, at most."""
 
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """Share of the documents that is only evaluated on."""
+    """Language model: share of the documents that is only evaluated on."""
+
+    train_rows: Count = 500
+    """Images and molecules: rows that weights are fitted on."""
+
+    held_out_rows: Count = 300
+    """Images and molecules: rows that choices may look at; all others are test rows."""
+
+    augment: Literal["none", "shift", "shift-flip"] = "none"
+    """Images: whether training images move by up to an eighth, and are mirrored."""
 
 
 class TokenizerPart(_Part):
@@ -48,7 +97,10 @@ class TokenizerPart(_Part):
 
 
 class ModelPart(_Part):
-    """The model to train: a Llama of this shape with fresh weights."""
+    """The model to train: with fresh weights, but for texts, where an encoder is fine-tuned."""
+
+    base: str | None = None
+    """Texts: id or folder of the encoder. Left out: the default small one."""
 
     d_model: Count = 256
     """Width of the residual stream."""
@@ -60,10 +112,19 @@ class ModelPart(_Part):
     """Query heads."""
 
     n_kv_heads: Count = 4
-    """Key and value heads."""
+    """Language model: key and value heads."""
 
     d_mlp: Count = 704
     """Neurons of each MLP."""
+
+    patch: Count = 2
+    """Images: side of a patch, in pixels."""
+
+    dropout: Share = 0.0
+    """Images and molecules: share of the entries of hidden states that training drops."""
+
+    d_edge: Count = 16
+    """Molecules: width of the channels of a pair of atoms."""
 
 
 class SubsamplingPart(_Part):
@@ -151,7 +212,7 @@ class TrainPart(_Part):
     """Steps between two looks at held-out rows, which are dense."""
 
     evaluate_rows: Count = 64
-    """Held-out rows of a look, at most."""
+    """Language model: held-out rows of a look, at most."""
 
     diverged: Positive = 3.0
     """Nats by which the loss may rise above its lowest running mean before the training stops."""
@@ -165,7 +226,7 @@ class TrainPart(_Part):
 class Recipe(_Part):
     """One training."""
 
-    task: Literal["language-model"]
+    task: TaskName
     """What is learnt."""
 
     seed: int = 0
@@ -220,7 +281,13 @@ def check_recipe(content: dict[str, Any], name: str) -> Recipe:
             f"{name}: {where or 'the recipe'}: {problem['msg']} (met {problem.get('input')!r})",
             hint="see the keys of a recipe in the reference, docs/reference/recipe.md",
         ) from err
-    recipe.subsampling.schedule.at(0, 1)
+    _ = recipe.subsampling.schedule, recipe.train.schedule  # they check their shares
+    for key, tasks in ONLY_FOR.items():
+        part, field = key.split(".")
+        if field in getattr(recipe, part).model_fields_set and recipe.task not in tasks:
+            raise ConfigError(
+                f"{name}: {key} has no effect on {recipe.task}", hint=f"leave {key} out"
+            )
     if recipe.train.batch_size % recipe.train.accumulate:
         raise ConfigError(
             f"train.batch_size = {recipe.train.batch_size} with train.accumulate = "

@@ -13,6 +13,7 @@ Read with: `recipe.py` (all settings), `language.py` (the task), `training_check
 import math
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -25,19 +26,17 @@ from transformers import PreTrainedModel
 
 from sparsepath.artifacts.provenance import now_utc, package_versions
 from sparsepath.artifacts.store import folder_atomic, write_json_atomic
-from sparsepath.errors import RunError
+from sparsepath.errors import ConfigError, RunError
 from sparsepath.nn.subsampling import Subsampler, subsample
-from sparsepath.train.language import (
-    Evaluation,
-    LanguageData,
-    evaluate_language,
-    make_language_model,
-    next_token_loss,
-    prepare_language,
-)
+from sparsepath.train.images import ImageTask
+from sparsepath.train.interrupts import between_steps
+from sparsepath.train.language import LanguageTask
+from sparsepath.train.molecules import MoleculeTask
 from sparsepath.train.optimizers import make_optimizers, set_rates
-from sparsepath.train.recipe import Recipe
+from sparsepath.train.recipe import Recipe, TaskName
 from sparsepath.train.record import Record
+from sparsepath.train.task import Batch, Evaluation, Task, cut
+from sparsepath.train.texts import TextTask
 from sparsepath.train.training_checkpoint import (
     find_checkpoints,
     read_checkpoint,
@@ -82,15 +81,21 @@ def train(recipe: Recipe, out: Path) -> Trained:
         DataError: if the corpus cannot be read.
         RunError: if the folder belongs to another recipe, or the loss is no number or rises.
     """
-    _claim(recipe, out)
     run = _Training(recipe, out)
     with ExitStack() as stack:
         stack.enter_context(run.progress)
         if recipe.subsampling.keep < 1 or recipe.subsampling.keep_last is not None:
-            run.sampler = stack.enter_context(_subsampled(run.plain_model, recipe))
+            run.sampler = stack.enter_context(
+                _subsampled(run.task.attending(run.plain_model), recipe)
+            )
+        interrupt = stack.enter_context(between_steps())
         while run.step < recipe.train.steps:
             run.take_step()
-    evaluation = run.evaluate()
+            # Several processes do not stop at the same step: theirs is the last checkpoint.
+            if interrupt.is_wanted and run.accelerator.num_processes == 1:
+                run.keep()
+                raise KeyboardInterrupt
+    evaluation = [run.evaluate(part) for part in run.task.parts][-1]
     if run.accelerator.is_main_process:
         run.record.add("event", run.step, what="finished", time=now_utc())
         _save_model(run, evaluation)
@@ -106,11 +111,21 @@ class _Training:
         self.recipe, self.out = recipe, out
         settings = recipe.train
         self.accelerator = Accelerator(mixed_precision=_precision(recipe))
+        if self.accelerator.is_main_process:
+            _claim(recipe, out)
+        self.accelerator.wait_for_everyone()
         with self.accelerator.main_process_first():
-            self.data: LanguageData = prepare_language(recipe, out / DATA_FOLDER)
-        self.plain_model: PreTrainedModel = make_language_model(recipe, self.data)
+            self.task: Task = make_task(recipe, out / DATA_FOLDER)
+        self.plain_model = self.task.model()
         if settings.checkpoint_activations:
             self.plain_model.activation_checkpointing_enable()
+        n_parts = settings.accumulate * self.accelerator.num_processes
+        if settings.batch_size % n_parts:
+            raise ConfigError(
+                f"train.batch_size = {settings.batch_size} for {n_parts} parts (accumulate times "
+                "processes)",
+                hint="make batch_size a multiple of the parts",
+            )
         optimizers = make_optimizers(self.plain_model, settings)
         prepared = self.accelerator.prepare(self.plain_model, *optimizers)
         self.model: torch.nn.Module = prepared[0]
@@ -138,9 +153,9 @@ class _Training:
         return self.earlier_s + time.monotonic() - self._start
 
     @property
-    def n_tokens(self) -> int:
-        """Tokens that were predicted so far."""
-        return self.step * self.recipe.train.batch_size * self.recipe.data.length
+    def tokens_a_step(self) -> int:
+        """Tokens that a step reads at most."""
+        return self.recipe.train.batch_size * self.task.tokens_a_row
 
     def take_step(self) -> None:
         """Move the weights once, and write down what happened."""
@@ -159,25 +174,24 @@ class _Training:
         if self.accelerator.is_main_process:
             self._say(loss_nats, rate, keep)
         if self.step % settings.evaluate_every == 0 and self.step < n_steps:
-            self.evaluate()
+            self.evaluate(self.task.parts[0])
         if self.step % settings.checkpoint_every == 0 or self.step == n_steps:
-            self._keep()
+            self.keep()
 
-    def evaluate(self) -> Evaluation:
-        """Look at held-out rows, dense."""
-        settings = self.recipe.train
-        found = evaluate_language(
-            self.plain_model,
-            self.data,
-            n_rows=settings.evaluate_rows,
-            batch_size=max(1, settings.batch_size // settings.accumulate),
-        )
+    def evaluate(self, part: str) -> Evaluation:
+        """Look at rows that weights are not fitted on, dense."""
+        found = self.task.evaluate(self.plain_model, part)
         if self.accelerator.is_main_process:
-            self.record.add("evaluation", self.step, **found._asdict(), wall_s=self.wall_s)
-            self.progress.note(
-                f"step {self.step}: held-out loss {found.loss_nats:.4f} nats a token, "
-                f"{found.bits_per_byte:.4f} bits a byte"
+            self.record.add(
+                "evaluation",
+                self.step,
+                part=part,
+                loss_nats=found.loss_nats,
+                n=found.n,
+                wall_s=self.wall_s,
+                **found.scores,
             )
+            self.progress.note(f"step {self.step}: {part} rows: {found.text}")
         return found
 
     def _seed(self, keep: float) -> None:
@@ -193,24 +207,22 @@ class _Training:
 
     def _accumulate(self) -> float:
         """Run forward and backward over the step's rows; return their mean loss in nats."""
-        settings = self.recipe.train
-        rows = self._rows()
-        total = torch.zeros((), device=rows.device)
-        for part in rows.chunk(settings.accumulate):
-            loss = next_token_loss(self.model, part)
-            self.accelerator.backward(loss / settings.accumulate)
-            total += loss.detach() / settings.accumulate
+        n_parts = self.recipe.train.accumulate
+        mine = self._batch()
+        total = torch.zeros((), device=self.accelerator.device)
+        for place in range(n_parts):
+            loss = self.task.loss(self.model, cut(mine, n_parts, place))
+            self.accelerator.backward(loss / n_parts)
+            total += loss.detach() / n_parts
         mean: Tensor = self.accelerator.reduce(total, reduction="mean")
         return float(mean)
 
-    def _rows(self) -> Tensor:
+    def _batch(self) -> Batch:
         """Read this process's part of the step's rows."""
-        settings, accelerator = self.recipe.train, self.accelerator
-        whole = self.data.train.batch(self.recipe.seed, self.step, settings.batch_size)
-        rows = torch.from_numpy(whole)
-        mine = rows.chunk(accelerator.num_processes)[accelerator.process_index]
-        on_device: Tensor = mine.to(accelerator.device)
-        return on_device
+        accelerator = self.accelerator
+        whole = self.task.batch(self.step)
+        mine = cut(whole, accelerator.num_processes, accelerator.process_index)
+        return {name: value.to(accelerator.device) for name, value in mine.items()}
 
     def _check(self, loss_nats: float) -> None:
         """Stop at a loss that is no number, or far above what it was.
@@ -243,19 +255,18 @@ class _Training:
             self.step,
             loss_nats=loss_nats,
             lr=rate,
-            tokens=self.n_tokens,
+            tokens=self.step * self.tokens_a_step,
             wall_s=wall_s,
             keep=keep,
         )
         self.progress.say(
             self.step,
-            f"loss {self.mean_nats:.3f} nats, "
-            f"{self.mean_nats / math.log(2) / self.data.bytes_per_token:.3f} bits a byte, "
-            f"keep {keep:.2f}, {psutil.Process().memory_info().rss / 1e9:.1f} GB",
-            self.recipe.train.batch_size * self.recipe.data.length,
+            f"{self.task.told(self.mean_nats)}, keep {keep:.2f}, "
+            f"{psutil.Process().memory_info().rss / 1e9:.1f} GB",
+            self.tokens_a_step,
         )
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """Write a checkpoint."""
         if self.accelerator.is_main_process:
             write_checkpoint(
@@ -271,6 +282,25 @@ class _Training:
                 keep=self.recipe.train.keep_checkpoints,
             )
         self.accelerator.wait_for_everyone()
+
+
+def make_task(recipe: Recipe, folder: Path) -> Task:
+    """Make what a recipe learns.
+
+    Args:
+        recipe: the recipe.
+        folder: for what is made of the data.
+    """
+    return TASKS[recipe.task](recipe, folder)
+
+
+TASKS: dict[TaskName, Callable[[Recipe, Path], Task]] = {
+    "language-model": LanguageTask,
+    "image-classification": ImageTask,
+    "text-classification": TextTask,
+    "molecule-regression": MoleculeTask,
+}
+"""What each `task` of a recipe is."""
 
 
 def _precision(recipe: Recipe) -> str:
@@ -327,22 +357,18 @@ def _save_model(run: _Training, evaluation: Evaluation) -> None:
         + ("" if part.keep_last is None else f" to {part.keep_last:g}")
         + f", {part.mode}), the last {n_dense} of {run.recipe.train.steps} steps dense"
     )
-    with folder_atomic(run.out / MODEL_FOLDER) as folder:
-        run.plain_model.save_pretrained(folder)
-        (folder / "tokenizer.json").write_text(run.data.tokenizer_json, encoding="utf-8")
-        shutil.copy(run.out / RECIPE_FILE, folder / RECIPE_FILE)
-        (folder / "README.md").write_text(
-            f"""---
+    card = f"""---
 library_name: transformers
-pipeline_tag: text-generation
 ---
 # {run.out.name}
 
-A language model trained by `sparsepath train`; `recipe.json` describes the training completely.
+Trained by `sparsepath train`; `recipe.json` describes the training completely.
 
+- Task: {run.recipe.task}; data: {run.task.source}
 - Attention: {history}
-- Tokens seen: {run.n_tokens:,}; corpus: {run.recipe.data.source}
-- Held-out rows: {evaluation.loss_nats:.4f} nats a token, {evaluation.bits_per_byte:.4f} bits a byte
-""",
-            encoding="utf-8",
-        )
+- Tokens seen: {run.step * run.tokens_a_step:,} at most
+- {evaluation.n:,} {evaluation.part} predictions: {evaluation.text}
+"""
+    with folder_atomic(run.out / MODEL_FOLDER) as folder:
+        run.task.save(run.plain_model, folder, card)
+        shutil.copy(run.out / RECIPE_FILE, folder / RECIPE_FILE)

@@ -1,0 +1,114 @@
+"""A saved classifier as a self-ensemble on a labelled table: what it gains, when it is unsure."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sparsepath.config import EnsembleOptions
+from sparsepath.evaluate.ensemble import (
+    Alone,
+    Figures,
+    answer_alone,
+    figures,
+    member_curve,
+    unsure,
+)
+from sparsepath.evaluate.labelled import read_labelled
+from sparsepath.models.save import load_classifier
+from sparsepath.pathways.ensemble import run_members
+from sparsepath.runtime.locate import locate_model
+
+MAX_ROWS = 2_000
+"""Rows that are answered, at most; drawn by the seed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnsembleReport:
+    """What `ensemble` found, on rows that no threshold was chosen on."""
+
+    model: str
+    """Folder of the classifier."""
+    options: EnsembleOptions
+    """How it was asked."""
+    rows: int
+    """Rows that are reported on."""
+    calibration_rows: int
+    """Rows on which thresholds are chosen; none of these is reported on."""
+    dense: Figures
+    """One pass over all sources."""
+    curve: list[Figures]
+    """Ensembles of growing size."""
+    spread: float
+    """Mean over rows of the members' spread."""
+    disagreement: float
+    """Mean over rows of the share of members that disagree."""
+    alone_dense: Alone
+    """When the dense model may answer alone."""
+    alone: Alone
+    """When the whole ensemble may."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values, as JSON holds them."""
+        plain = asdict(self)
+        for name in ("dense", "alone", "alone_dense"):
+            plain[name] = getattr(self, name)._asdict()
+        plain["curve"] = [point._asdict() for point in self.curve]
+        return plain
+
+
+def ensemble(
+    model: Path | str, data: Path | str, options: EnsembleOptions | None = None
+) -> EnsembleReport:
+    """Answer a labelled table by random sub-models of one classifier, and by the dense model.
+
+    A third of the rows, drawn by the seed, chooses thresholds; all figures are of the others.
+
+    Args:
+        model: a model folder of a run or a training, or a run folder.
+        data: a labelled table whose labels the model knows.
+        options: settings other than the usual ones.
+
+    Raises:
+        DataError: if the table cannot be read, or has labels that the model does not know.
+        ModelError: if the model cannot be read.
+    """
+    options = options or EnsembleOptions()
+    seed = options.seed
+    folder = locate_model(Path(model))
+    loaded = load_classifier(folder)
+    rows = read_labelled(loaded, data, limit=MAX_ROWS, seed=seed)
+    truth = rows.truth
+    found = run_members(
+        loaded.model,
+        rows.encoded,
+        n_members=options.members,
+        keep=options.keep,
+        mode=options.mode,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    probabilities, dense = found.probabilities.numpy(), found.dense.numpy()
+    is_calibration = np.zeros(len(truth), bool)
+    is_calibration[np.random.default_rng(seed).permutation(len(truth))[: len(truth) // 3]] = True
+    shown = ~is_calibration
+    doubt = unsure(probabilities[:, shown])
+    return EnsembleReport(
+        model=str(folder),
+        options=options,
+        rows=int(shown.sum()),
+        calibration_rows=int(is_calibration.sum()),
+        dense=figures(dense[shown], truth[shown], 0),
+        curve=member_curve(probabilities[:, shown], truth[shown], _counts(options.members)),
+        spread=float(doubt.spread.mean()),
+        disagreement=float(doubt.disagreement.mean()),
+        alone_dense=answer_alone(dense, truth, is_calibration, risk=options.risk),
+        alone=answer_alone(probabilities.mean(axis=0), truth, is_calibration, risk=options.risk),
+    )
+
+
+def _counts(members: int) -> list[int]:
+    """Give the powers of two up to a number, and the number."""
+    counts = [2**power for power in range(members.bit_length()) if 2**power < members]
+    return [*counts, members]

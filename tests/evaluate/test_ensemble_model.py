@@ -1,0 +1,119 @@
+"""A saved classifier as a self-ensemble, by the library and by the command."""
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from sparsepath.cli.main import main
+from sparsepath.config import EnsembleOptions, HypothesisOptions, SamplingMode
+from sparsepath.errors import ConfigError, DataError
+from sparsepath.evaluate.ensemble_model import ensemble
+from sparsepath.evaluate.hypothesis import hypothesis
+from sparsepath.models.classifier import from_encoder
+from sparsepath.models.save import load_classifier, save_classifier
+from sparsepath.models.scratch import small_encoder, train_tokenizer
+from sparsepath.nn.sampling import Mode
+from sparsepath.pathways.ensemble import run_members
+from sparsepath.trace.batches import encode_texts
+
+LABELS = ["card", "money"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A random classifier and a table that it labels, at random as well."""
+    chance = random.Random(0)
+    folder = tmp_path_factory.mktemp("ensemble")
+    rows = [
+        (f"number {n} {chance.choice(LABELS)} x{chance.randrange(99)}", chance.choice(LABELS))
+        for n in range(120)
+    ]
+    with (folder / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    tokenizer_json = train_tokenizer([text for text, _ in rows], vocabulary_size=300)
+    generator = torch.Generator().manual_seed(0)
+    classifier = from_encoder(
+        small_encoder(300, seed=0), LABELS, max_length=32, generator=generator
+    )
+    with torch.no_grad():
+        classifier.classifier.weight.mul_(20)
+    save_classifier(folder / "model", classifier, tokenizer_json, card="a card")
+    return folder / "model", folder / "table.csv"
+
+
+def test_members_differ_and_the_dense_pass_is_the_model(model: tuple[Path, Path]) -> None:
+    classifier, tokenizer = load_classifier(model[0])
+    encoded = encode_texts(tokenizer, ["number 7 card x5", "money", "x1 x2 x3 x4 x5 x6 x7"], 32)
+    found = run_members(
+        classifier,
+        encoded,
+        n_members=5,
+        keep=0.5,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert found.probabilities.shape == (5, 3, 2)
+    assert float(found.probabilities.std(dim=0).max()) > 1e-4
+    with torch.no_grad():
+        alone = classifier(torch.tensor([encoded[2]])).logits.softmax(dim=-1)[0]
+    torch.testing.assert_close(found.dense[2], alone)
+    all_kept = run_members(
+        classifier,
+        encoded,
+        n_members=3,
+        keep=1.0,
+        generator=torch.Generator().manual_seed(0),
+    )
+    torch.testing.assert_close(all_kept.probabilities[1], all_kept.dense)
+    assert classifier.encoder.config._attn_implementation == "sdpa"
+
+
+def test_the_command_prints_what_the_library_gives(model: tuple[Path, Path]) -> None:
+    expected = ensemble(*model, EnsembleOptions(members=6, seed=3))
+    arguments = ["pathways", "ensemble", *map(str, model), "--members", "6", "--seed", "3"]
+    done = CliRunner().invoke(main, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == json.loads(json.dumps(expected.as_dict()))
+    assert [point.members for point in expected.curve] == [1, 2, 4, 6]
+    assert (expected.rows, expected.calibration_rows) == (80, 40)
+    text = CliRunner().invoke(main, arguments).stdout
+    assert f"{expected.dense.nll_nats:.4f}" in text
+    assert "dense: " in text
+
+
+def test_the_claims_of_the_hypothesis_are_measured(model: tuple[Path, Path]) -> None:
+    found = hypothesis(*model, HypothesisOptions(members=4, rows=40))
+    assert [part.keep for part in found.sub_models] == [0.125, 0.25, 0.5, 0.75]
+    for part in found.sub_models:
+        assert part.accuracies == sorted(part.accuracies)
+        assert len(part.nll_nats) == 4
+        assert [point.members for point in part.curve] == [1, 2, 4]
+    assert len(found.conclusions) == 10
+    assert f"{found.dense.nll_nats:.4f}" in found.conclusions[1]
+    arguments = ["pathways", "hypothesis", *map(str, model), "--members", "4", "--rows", "40"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [f"- {sentence}" for sentence in found.conclusions]
+    as_json = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
+    assert as_json["dense"]["accuracy"] == found.dense.accuracy
+
+
+def test_what_does_not_fit_is_named(model: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="risk = 0"):
+        ensemble(*model, EnsembleOptions(risk=0.0))
+    with pytest.raises(ConfigError, match="keep = 2"):
+        ensemble(*model, EnsembleOptions(keep=2.0))
+    with (tmp_path / "other.csv").open("w", newline="") as file:
+        rows = [(f"text number {n}", "cat" if n % 2 else "dog") for n in range(20)]
+        csv.writer(file).writerows([("text", "label"), *rows])
+    with pytest.raises(DataError, match="does not know the label 'cat'"):
+        ensemble(model[0], tmp_path / "other.csv")
+
+
+def test_the_ways_of_drawing_are_those_of_the_samplers() -> None:
+    assert get_args(SamplingMode) == get_args(Mode)
