@@ -29,9 +29,9 @@ def digits(keep: float, **data: Any) -> Recipe:
         {
             "task": "image-classification",
             "data": {"source": "digits", "train_rows": 200, "held_out_rows": 200, **data},
-            "model": {"d_model": 32, "n_layers": 2, "n_heads": 4, "d_mlp": 64, "patch": 2},
+            "model": {"d_model": 64, "n_layers": 2, "n_heads": 4, "d_mlp": 64, "patch": 2},
             "subsampling": {"keep": keep, "dense": 0.2},
-            "train": {"steps": 160, "batch_size": 25, "rate": 3e-3, "evaluate_every": 80},
+            "train": {"steps": 200, "batch_size": 50, "rate": 1e-3, "evaluate_every": 100},
         },
         "test",
     )
