@@ -58,6 +58,7 @@ def test_held_out_documents_are_spread_evenly() -> None:
         ("a.txt.gz", gzip.compress(b"one\n\ntwo" * 100)[:-9], "cannot be read"),
         ("a.txt.xz", lzma.compress(b"one\n\ntwo" * 100)[:-9], "cannot be read"),
     ],
+    ids=["no text", "no json", "no utf-8", "not packed", "cut gzip", "cut xz"],
 )
 def test_what_cannot_be_read_is_named(
     tmp_path: Path, name: str, content: bytes, message: str
