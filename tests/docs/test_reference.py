@@ -43,11 +43,22 @@ def test_every_command_has_help_and_every_option_a_meaning(name: str) -> None:
             assert parameter.help, parameter.name
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+def commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
+    """List commands, those of groups by both words."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found |= commands(command, f"{prefix}{name} ")
+        else:
+            found[prefix + name] = command
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(commands(main)))
 def test_every_command_is_in_the_reference_with_all_its_options(name: str) -> None:
     page = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
     section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
-    for parameter in main.commands[name].params:
+    for parameter in commands(main)[name].params:
         if isinstance(parameter, click.Option):
             assert parameter.opts[-1] in section
 

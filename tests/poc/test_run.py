@@ -31,7 +31,7 @@ from sparsepath.poc.workspace import Workspace
 from sparsepath.report.write import write_report
 from sparsepath.runtime.engine import load_engine
 
-MINUTES = 0.6
+MINUTES = 0.8
 
 
 def command(table: Path, base_folder: Path, out: Path) -> list[str]:
@@ -53,7 +53,7 @@ def killed_run(
             assert process.stderr is not None
             for said in process.stderr:
                 if f"] {stage}: about" in said:
-                    time.sleep(0.15)
+                    time.sleep(0.05)
                     os.kill(process.pid, signal.SIGKILL)
                     killed.append(stage)
                     break

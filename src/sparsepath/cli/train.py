@@ -19,8 +19,9 @@ from sparsepath.errors import needs_extra
 )
 @json_option
 def train_command(recipe: Path, changes: tuple[str, ...], out: Path | None, as_json: bool) -> None:
-    """Train by RECIPE, a TOML file; the same command goes on after an interruption.
+    """Train by RECIPE, a TOML file; the same command goes on.
 
+    After Ctrl-C or a crash it goes on where it stopped, and ends with the same model.
     Attention may be subsampled in most of the steps and dense in the last ones. The run
     folder gets train.jsonl, checkpoints/ and model/, an ordinary Hugging Face folder.
 

@@ -52,7 +52,8 @@ def run_poc(options: PocOptions, write_report: WriteReport, *, spent_s: float = 
         options: What to do; `options.out` is the run folder, which a second call with the same
             options continues.
         write_report: Makes `report.html` of a run folder in a language; views are above this layer.
-        spent_s: Seconds that count although they are over, as those that the command took to start.
+        spent_s: Seconds that count although they are over, as those that the command took to start;
+            not where a run goes on.
 
     Returns:
         The run folder.
@@ -63,7 +64,7 @@ def run_poc(options: PocOptions, write_report: WriteReport, *, spent_s: float = 
         RunError: if the run folder cannot be used.
     """
     state = _open(options)
-    plan = TimePlan(options.minutes * 60, state.used_s + spent_s)
+    plan = TimePlan(options.minutes * 60, state.used_s or spent_s)
     progress = Progress(plan)
     work = Workspace(options, state, plan, progress)
     threads = torch.get_num_threads()
