@@ -182,7 +182,10 @@ def largest_error(way: Way, n: int) -> float:
         leaves = [x.to(dtype).requires_grad_() for x in given[:3]]
         output = attend(*leaves)
         results += [output, *torch.autograd.grad(output, leaves, given[3].to(dtype))]
-    return max(float((a.double() - b).abs().max()) for a, b in zip(found, wanted, strict=True))
+    return max(
+        float((a.detach().double() - b.detach()).abs().max())
+        for a, b in zip(found, wanted, strict=True)
+    )
 
 
 def memory_rows(
