@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from sparsepath.artifacts.store import folder_atomic
 from sparsepath.evaluate.cost import measure_latency
@@ -46,9 +46,10 @@ MAX_STAGES = 3
 LEAST_RATIO = 1.5
 """A stage costs at least so many times the stage before it, or asking both is not worth it."""
 
-AS_GOOD = 0.004
-"""Accuracy on validation rows that the safe cascade may lose against its heaviest model, one
-standard error included."""
+AGREEMENT = 0.99
+"""Share of the validation rows on which the safe cascade gives its heaviest model's label. Few rows
+differ, so this share is known better than a difference in accuracy, and a cheap combination is less
+likely to have it by luck."""
 
 LEAST_INT8_SECONDS = 5.0
 """Stages shorter than this leave out cascades in int8."""
@@ -66,8 +67,10 @@ class StageAnswers(NamedTuple):
     """Predicted milliseconds when it answers alone; for an exit, of this stage only."""
     confidence: Float[np.ndarray, " rows"]
     """Its highest probability."""
+    answer: Int[np.ndarray, " rows"]
+    """The label it gives."""
     is_right: Bool[np.ndarray, " rows"]
-    """Whether it is right."""
+    """Whether that is right."""
 
 
 class Choice(NamedTuple):
@@ -81,8 +84,8 @@ class Choice(NamedTuple):
     """Mean predicted milliseconds."""
     accuracy: float
     """Share of validation rows that are right."""
-    is_right: Bool[np.ndarray, " rows"]
-    """Which ones."""
+    agreement: float
+    """Share on which the label is that of the last stage."""
 
     def advantage(self, line: "StaticLine") -> float:
         """Accuracy above the static line at equal cost."""
@@ -131,12 +134,15 @@ def run_dynamic(work: Workspace, budget_s: float) -> str:
 
 
 def wanted_cascades(answers: Sequence[StageAnswers], line: StaticLine) -> dict[str, Choice]:
-    """Choose cascades: a cheap one, a dear one, and the cheapest that loses nothing."""
+    """Choose cascades: a cheap one, a dear one, and the cheapest that answers as the last model.
+
+    The last model of `answers` is the one that the safe cascade stands for.
+    """
     choices = cascades(answers)
     middle = float(np.exp(np.mean(np.log([answers[0].cost_ms, answers[-1].cost_ms]))))
     cheap = [c for c in choices if c.cost_ms <= middle]
     dear = [c for c in choices if c.cost_ms > middle]
-    safe = [c for c in choices if _loss(c, answers[-1]) <= AS_GOOD]
+    safe = [c for c in choices if c.stages[-1] is answers[-1] and c.agreement >= AGREEMENT]
     found = {}
     if cheap:
         found["cascade-light"] = max(cheap, key=lambda c: c.advantage(line))
@@ -145,15 +151,6 @@ def wanted_cascades(answers: Sequence[StageAnswers], line: StaticLine) -> dict[s
     if safe:
         found["cascade-safe"] = min(safe, key=lambda c: c.cost_ms)
     return found
-
-
-def _loss(choice: Choice, heaviest: StageAnswers) -> float:
-    """Accuracy that a cascade loses against its heaviest model, and one standard error.
-
-    The error is there because the cheapest of thousands of combinations is a lucky one.
-    """
-    gap = heaviest.is_right.astype(float) - choice.is_right
-    return float(gap.mean() + gap.std() / len(gap) ** 0.5)
 
 
 def _write_cascades(
@@ -191,14 +188,17 @@ def _at_threshold(stages: Sequence[StageAnswers], level: float) -> Choice:
     """Let the first sure stage answer each row."""
     n = len(stages[0].confidence)
     is_open, is_right, cost_ms = np.ones(n, bool), np.zeros(n, bool), 0.0
+    agrees = np.zeros(n, bool)
     for number, stage in enumerate(stages):
         cost_ms += stage.cost_ms * float(is_open.mean())
         is_last = number == len(stages) - 1
         answered = is_open & (is_last | (stage.confidence >= level))
         is_right |= answered & stage.is_right
+        agrees |= answered & (stage.answer == stages[-1].answer)
         is_open &= ~answered
     thresholds = (level,) * (len(stages) - 1)
-    return Choice(tuple(stages), thresholds, cost_ms, float(is_right.mean()), is_right)
+    accuracy, agreement = float(is_right.mean()), float(agrees.mean())
+    return Choice(tuple(stages), thresholds, cost_ms, accuracy, agreement)
 
 
 def _answers(work: Workspace) -> list[StageAnswers]:
@@ -213,8 +213,9 @@ def _answers(work: Workspace) -> list[StageAnswers]:
 
 def _stage(work: Workspace, draft: Draft, cost_ms: float) -> StageAnswers:
     """Reduce a candidate's answers to what a cascade looks at."""
-    confidence = valid_answers(work, draft).max(axis=1)
-    return StageAnswers(draft.name, cost_ms, confidence, valid_right(work, draft))
+    answers = valid_answers(work, draft)
+    labels, right = answers.argmax(axis=1), valid_right(work, draft)
+    return StageAnswers(draft.name, cost_ms, answers.max(axis=1), labels, right)
 
 
 def _int8_answers(work: Workspace, names: Sequence[str]) -> list[StageAnswers]:
@@ -289,6 +290,7 @@ def _early_exit(work: Workspace, budget_s: float, line: StaticLine) -> Choice:
                 f"exit after layer {stop}",
                 total_ms - before_ms,
                 probabilities.max(axis=1),
+                probabilities.argmax(axis=1),
                 is_right(probabilities, truth),
             )
         )
