@@ -15,12 +15,13 @@ export NO_MKDOCS_2_WARNING := 1
 # Progress lines reach a log at once instead of when the process ends.
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo test test-fast check bench docs reference release lock clean
+.PHONY: help setup demo test test-fast test-triton check bench docs reference release lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       find the pathways of a model on built-in data (MINUTES=$(MINUTES)); writes $(RUN)/report.html"
 	@echo "make test       every test            make test-fast  without the slow ones"
+	@echo "make test-triton  the GPU kernels in Triton's interpreter (installs Triton, 0.9 GB)"
 	@echo "make check      ruff, mypy, import-linter, docs build"
 	@echo "make bench      every benchmark, the shortest first, and one table"
 	@echo "make docs       the documentation, in site/"
@@ -52,6 +53,11 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	$(BIN)/pytest -n 2 -m 'not slow'
+
+test-triton: $(STAMP)
+	$(BIN)/python -c 'import triton' 2>/dev/null || \
+	  $(BIN)/pip install --quiet -c constraints.txt triton
+	$(BIN)/pytest -n 2 tests/kernels/test_triton.py
 
 check: $(STAMP)
 	$(BIN)/ruff check

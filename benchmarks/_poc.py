@@ -90,7 +90,8 @@ def run_task(
     else:
         runs = [_run(task, prepare, given, seed) for seed in given.seeds]
         rows = _rows(task, runs, f"sparsepath bench {script} --data DATA", given)
-    write_rows(Path("benchmarks/results") / f"{script}.json", rows)
+        # Without data nothing is measured, and what was measured before stays.
+        write_rows(Path("benchmarks/results") / f"{script}.json", rows)
     print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
 
 
@@ -477,14 +478,15 @@ def _process(runs: Sequence[Run]) -> list[_Figure]:
 
 def _explained(runs: Sequence[Run]) -> list[_Figure]:
     """Share of the margin that the named tenth of the units keeps, and a random tenth."""
-    kept, chance, raw = [], [], []
+    kept, chance, raw, n, n_all = [], [], [], 0, 0
     for run in runs:
-        tests = [record.test for record in run.explanations]
+        tests = [record.test for record in run.explanations if record.test.units_decide]
+        n, n_all = n + len(tests), n_all + len(run.explanations)
         kept.append(statistics.fmean(test.margin_kept for test in tests))
         chance.append(statistics.fmean(statistics.fmean(t.random_margin_kept) for t in tests))
         raw.append(statistics.fmean(test.margin_kept_raw for test in tests))
-    n = sum(len(run.explanations) for run in runs)
-    note = f"{n} test rows; 0 is every unit at its mean, 1 the whole model"
+    note = f"{n} test rows, without {n_all - n} that word embeddings decide; "
+    note += "0 is every unit at its mean, 1 the whole model"
     return [
         _Figure("margin kept by the named 10 % of units", kept, "", 0.9, note=note),
         _Figure("margin kept by a random 10 %", chance, "", 0.3, better="lower", note=note),

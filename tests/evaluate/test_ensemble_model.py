@@ -19,6 +19,7 @@ from sparsepath.models.classifier import from_encoder
 from sparsepath.models.save import load_classifier, save_classifier
 from sparsepath.models.scratch import small_encoder, train_tokenizer
 from sparsepath.nn.sampling import Mode
+from sparsepath.pathways.dropout import run_dropout
 from sparsepath.pathways.ensemble import run_members
 from sparsepath.trace.batches import encode_texts
 
@@ -86,6 +87,41 @@ def test_the_command_prints_what_the_library_gives(model: tuple[Path, Path]) -> 
     assert "dense: " in text
 
 
+def test_texts_of_another_kind_are_compared_in_three_ways(
+    model: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "foreign.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["text"], *([f"another word {n} ?"] for n in range(30))])
+    asked = EnsembleOptions(members=4)
+    found = ensemble(*model, asked, foreign=path).noticed
+    assert [one.way for one in found] == ["dense", "self-ensemble", "dropout"]
+    assert found[0].by_disagreement is None
+    for one in found[1:]:
+        assert 0.0 <= one.by_confidence <= 1.0
+        assert 0.0 <= (one.by_disagreement or 0.0) <= 1.0
+    arguments = ["pathways", "ensemble", *map(str, model), "--members", "4"]
+    done = CliRunner().invoke(main, [*arguments, "--foreign", str(path)])
+    assert f"dense: AUROC of foreign texts {found[0].by_confidence:.3f}" in done.stdout
+    # The table itself is not of another kind.
+    same = ensemble(*model, asked, foreign=model[1]).noticed
+    assert same[0].by_confidence == pytest.approx(0.5)
+
+
+def test_dropout_differs_by_seed_and_leaves_the_model_as_it_was(model: tuple[Path, Path]) -> None:
+    classifier, tokenizer = load_classifier(model[0])
+    encoded = encode_texts(tokenizer, ["number 7 card x5", "money"], 32)
+    first, again, other = (
+        run_dropout(classifier, encoded, n_members=3, seed=seed) for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert float((first[0] - first[1]).abs().max()) > 1e-5
+    assert not any(module.training for module in classifier.modules())
+    none = run_dropout(classifier, encoded, n_members=2, share=0.0)
+    torch.testing.assert_close(none[0], none[1])
+
+
 def test_the_claims_of_the_hypothesis_are_measured(model: tuple[Path, Path]) -> None:
     found = hypothesis(*model, HypothesisOptions(members=4, rows=40))
     assert [part.keep for part in found.sub_models] == [0.125, 0.25, 0.5, 0.75]
@@ -101,6 +137,16 @@ def test_the_claims_of_the_hypothesis_are_measured(model: tuple[Path, Path]) -> 
     assert done.stdout.splitlines() == [f"- {sentence}" for sentence in found.conclusions]
     as_json = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
     assert as_json["dense"]["accuracy"] == found.dense.accuracy
+
+
+def test_the_command_writes_a_page_in_japanese(model: tuple[Path, Path], tmp_path: Path) -> None:
+    arguments = ["pathways", "hypothesis", *map(str, model), "--members", "2", "--rows", "20"]
+    arguments += ["--html", str(tmp_path / "page.html"), "--lang", "ja"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert "このモデルは小さな経路の集まりか" in (tmp_path / "page.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_what_does_not_fit_is_named(model: tuple[Path, Path], tmp_path: Path) -> None:

@@ -153,6 +153,20 @@ def test_the_verdict_follows_the_test(explanation: Explanation) -> None:
     assert "80.0\N{NO-BREAK SPACE}%" in shown
 
 
+def test_where_word_embeddings_decide_margins_are_logits_and_the_test_claims_nothing(
+    explanation: Explanation,
+) -> None:
+    test = explanation.test._replace(margin_of_nothing=2.4, margin_kept=-31.0)
+    few = replace(explanation, margin=2.5, test=test)
+    shown = re.sub(r"\s+", " ", printed(few))
+    assert "The word embeddings decide here" in shown
+    assert "only 0.10 logits" in shown
+    assert f"{2.4 - 31.0 * 0.1:+.2f}".replace("-", "\N{MINUS SIGN}") in shown
+    assert "3100" not in shown
+    assert "Margin (logits)" in "".join(Page(explanation_html(few)).words)
+    assert "マージン（ロジット）" in "".join(Page(explanation_html(few, "ja")).words)
+
+
 def test_other_answers_and_cut_texts_are_said(explanation: Explanation) -> None:
     changed = replace(explanation, predicted="something else", n_tokens_cut=1234)
     assert "something else" in printed(changed)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sparsepath.poc.plan import LEAST_S, RESERVE_SHARE, STAGE_WEIGHTS, TimePlan
+from sparsepath.poc.plan import LEAST_S, MOST_S, RESERVE_SHARE, STAGE_WEIGHTS, TimePlan
 
 
 class Clock:
@@ -55,3 +55,13 @@ def test_saved_time_goes_to_later_stages() -> None:
 def test_an_overrun_leaves_later_stages_nothing_below_zero() -> None:
     plan = TimePlan(100.0, 500.0, Clock())
     assert plan.budget_s("distil") == 0.0
+
+
+def test_a_long_run_gives_training_what_the_last_stages_do_not_need() -> None:
+    plan = TimePlan(7200.0, 0.0, Clock())
+    for stage, most in MOST_S.items():
+        assert plan.budget_s(stage) == pytest.approx(most)
+    spare_s = plan.left_s - sum(LEAST_S.values())
+    usual = spare_s * STAGE_WEIGHTS["full"] / sum(STAGE_WEIGHTS.values())
+    assert plan.budget_s("full") > usual * 1.1
+    assert sum(plan.budget_s(stage) for stage in MOST_S) < 0.07 * 7200

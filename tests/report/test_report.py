@@ -93,6 +93,28 @@ def test_every_place_for_a_figure_has_its_figure_and_its_description(make_run: M
             assert variant["layout"]["font"]["size"] >= 14
 
 
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "word embeddings decide"), ("ja", "単語の埋め込み")]
+)
+def test_rows_that_word_embeddings_decide_have_no_shares(
+    make_run: MakeRun, lang: str, said: str
+) -> None:
+    run = make_run(n_labels=4)
+    path = run / "explanations.jsonl"
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for record in records[1:]:
+        record["test"] |= {"units_decide": False, "margin_kept": -4321.0}
+    path.write_text("\n".join(map(json.dumps, records)) + "\n", encoding="utf-8")
+    _, page = read(run, lang)
+    assert said in page.text
+    assert "432,100" not in page.text
+    assert "fig-explained" in figures(page)
+    records[0]["test"]["units_decide"] = False
+    path.write_text("\n".join(map(json.dumps, records)) + "\n", encoding="utf-8")
+    _, page = read(run, lang)
+    assert "fig-explained" not in figures(page)
+
+
 def test_nothing_is_loaded_from_outside_and_only_our_scripts_may_run(make_run: MakeRun) -> None:
     markup, page = read(make_run())
     urls = [v for _, n, v in page.attributes if n in {"src", "href", "action"} and v]

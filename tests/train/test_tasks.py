@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageClassification
 
-from sparsepath.data.images import places_of_step, read_images, split_images
+from sparsepath.data.images import read_images, split_images
+from sparsepath.data.order import places_of_step
 from sparsepath.errors import ConfigError, DataError
 from sparsepath.models.graph_transformer import GraphTransformer
 from sparsepath.models.save import load_classifier

@@ -8,9 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -167,16 +170,110 @@ def test_cut_steps_and_recomputed_activations_give_the_same_losses(
 def test_two_processes_learn_what_one_does(corpus: Path, tmp_path: Path) -> None:
     ours = recipe(corpus, subsampling={"keep": 0.25, "per_example": False}, train={"steps": 8})
     train(ours, tmp_path / "one")
-    path = tmp_path / "recipe.toml"
+    with in_two_processes(ours, tmp_path / "two") as running:
+        assert running.wait() == 0
+    for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two, abs=1e-6)
+
+
+def test_a_process_of_two_that_is_killed_costs_only_the_steps_since_the_checkpoint(
+    corpus: Path, tmp_path: Path
+) -> None:
+    steps = {"steps": 30, "checkpoint_every": 3}
+    ours = recipe(corpus, subsampling={"keep": 0.25, "per_example": False}, train=steps)
+    train(ours, tmp_path / "one")
+    with in_two_processes(ours, tmp_path / "two") as running:
+        while len(losses(tmp_path / "two")) < 5:
+            assert running.poll() is None
+            time.sleep(0.02)
+        # torchrun's children are the two trainings.
+        psutil.Process(running.pid).children()[-1].kill()
+        assert running.wait() != 0
+    assert 5 <= len(losses(tmp_path / "two")) < 30
+    with in_two_processes(ours, tmp_path / "two") as running:
+        assert running.wait() == 0
+    events = [line["what"] for line in read_record(tmp_path / "two") if line["kind"] == "event"]
+    assert events == ["started", "resumed", "finished"]
+    for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two, abs=1e-5)
+
+
+def test_a_model_spread_over_two_processes_learns_the_same_and_goes_on_in_one(
+    corpus: Path, tmp_path: Path
+) -> None:
+    steps = {"steps": 30, "checkpoint_every": 3}
+    sources = {"keep": 0.25, "per_example": False}
+    train(recipe(corpus, subsampling=sources, train=steps), tmp_path / "one")
+    ours = recipe(corpus, subsampling=sources, train={**steps, "sharding": "full"})
+    out = tmp_path / "two"
+    with in_two_processes(ours, out) as running:
+        while not list(out.glob("checkpoints/step-*")):
+            assert running.poll() is None
+            time.sleep(0.02)
+        psutil.Process(running.pid).children()[0].kill()
+        assert running.wait() != 0
+    newest = sorted(out.glob("checkpoints/step-*"))[-1]
+    assert len(list(newest.glob("state-*-of-00002.safetensors"))) == 2
+    found = train(ours, out)
+    for one, two in zip(losses(tmp_path / "one"), losses(out), strict=True):
+        assert one == pytest.approx(two, abs=1e-5)
+    alone = AutoModelForCausalLM.from_pretrained(tmp_path / "one" / "model")
+    spread = AutoModelForCausalLM.from_pretrained(found.folder / "model")
+    for name, value in alone.state_dict().items():
+        torch.testing.assert_close(spread.state_dict()[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_a_model_spread_over_two_processes_is_saved_whole(corpus: Path, tmp_path: Path) -> None:
+    ours = recipe(corpus, train={"steps": 4, "sharding": "full"})
+    with in_two_processes(ours, tmp_path / "two") as running:
+        assert running.wait() == 0
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "two" / "model")
+    assert model.lm_head.weight.shape[0] == model.config.vocab_size
+    again = train(ours, tmp_path / "two")
+    assert math.isfinite(again.evaluation.loss_nats)
+
+
+def test_a_part_of_a_checkpoint_that_is_missing_is_named(corpus: Path, tmp_path: Path) -> None:
+    ours = recipe(corpus, train={"steps": 4, "sharding": "full", "checkpoint_every": 4})
+    with in_two_processes(ours, tmp_path / "two") as running:
+        assert running.wait() == 0
+    next((tmp_path / "two" / "checkpoints").glob("*/state-00002-of-00002.safetensors")).unlink()
+    with pytest.raises(RunError, match="has 1 of 2 parts"):
+        train(ours, tmp_path / "two")
+
+
+def test_muon_needs_whole_matrices(corpus: Path) -> None:
+    with pytest.raises(ConfigError, match="whole matrices"):
+        recipe(corpus, train={"sharding": "full", "optimizer": "muon"})
+
+
+@contextmanager
+def in_two_processes(ours: Recipe, out: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a recipe under torchrun; whatever happens, nothing stays behind."""
+    path = out.with_suffix(".toml")
     path.write_text(as_toml(ours))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--master-port", str(29_500 + os.getpid() % 1000)]
-    command += ["-m", "sparsepath", "train", str(path), "--out", str(tmp_path / "two")]
+    command += ["-m", "sparsepath", "train", str(path), "--out", str(out)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
-        assert one == pytest.approx(two, abs=1e-6)
+    with subprocess.Popen(command, env=environment, start_new_session=True) as running:
+        try:
+            yield running
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+
+
+def test_tensorboard_gets_the_numbers_of_the_record(corpus: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = train(recipe(corpus, train={"tensorboard": True, "steps": 6}), tmp_path / "run").folder
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    shown = [(point.step, point.value) for point in events.Scalars("step/loss_nats")]
+    assert [step for step, _ in shown] == [1, 2, 3, 4, 5, 6]
+    assert [value for _, value in shown] == pytest.approx(losses(run), rel=1e-6)
+    assert "held-out/bits_per_byte" in events.Tags()["scalars"]
 
 
 def test_another_recipe_in_the_folder_is_refused(corpus: Path, whole: Path, tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ class ExplanationTest(Artifact):
     """Margin with only the pathway over the margin of the whole model."""
     margin_when_removed: float
     """Share of the margin that remains when the pathway is removed."""
+    units_decide: bool = True
+    """Whether the units change the margin so much that these shares mean something; elsewhere the
+    word embeddings decide."""
     confidence_kept: float
     """Probability of the answer with only the pathway."""
     confidence_removed: float

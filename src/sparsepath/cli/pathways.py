@@ -1,18 +1,25 @@
 """`sparsepath pathways`: what is done with the sub-models of one model."""
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from sparsepath.artifacts.pathways import HypothesisFigures
 from sparsepath.cli.options import json_option
 from sparsepath.config import EnsembleOptions, HypothesisOptions, SamplingMode
 from sparsepath.errors import needs_extra
 
-_DEFAULTS = {field.name: field.default for field in fields(EnsembleOptions)}
-_HYPOTHESIS = {field.name: field.default for field in fields(HypothesisOptions)}
+
+def _setting(
+    options: type[EnsembleOptions | HypothesisOptions], name: str, kind: Any, text: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the option of a setting, whose default stands where the setting is defined."""
+    (default,) = (field.default for field in fields(options) if field.name == name)
+    return click.option(f"--{name}", type=kind, default=default, show_default=True, help=text)
 
 
 @click.group("pathways")
@@ -23,35 +30,22 @@ def pathways_command() -> None:
 @pathways_command.command("ensemble")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "--members", type=int, default=_DEFAULTS["members"], show_default=True, help="Sub-models."
+@_setting(EnsembleOptions, "members", int, "Sub-models.")
+@_setting(EnsembleOptions, "keep", float, "Share of the sources of attention that each keeps.")
+@_setting(EnsembleOptions, "mode", click.Choice(get_args(SamplingMode)), "How sources are drawn.")
+@_setting(
+    EnsembleOptions, "risk", float, "Share of wrong answers allowed where the model answers alone."
 )
+@_setting(EnsembleOptions, "seed", int, "Draws rows and sources.")
 @click.option(
-    "--keep",
-    type=float,
-    default=_DEFAULTS["keep"],
-    show_default=True,
-    help="Share of the sources of attention that each keeps.",
-)
-@click.option(
-    "--mode",
-    type=click.Choice(get_args(SamplingMode)),
-    default=_DEFAULTS["mode"],
-    show_default=True,
-    help="How sources are drawn.",
-)
-@click.option(
-    "--risk",
-    type=float,
-    default=_DEFAULTS["risk"],
-    show_default=True,
-    help="Share of wrong answers allowed where the model answers alone.",
-)
-@click.option(
-    "--seed", type=int, default=_DEFAULTS["seed"], show_default=True, help="Draws rows and sources."
+    "--foreign",
+    type=click.Path(path_type=Path),
+    help="Texts of another kind; how well MODEL notices that is measured.",
 )
 @json_option
-def ensemble_command(model: Path, data: Path, as_json: bool, **options: Any) -> None:
+def ensemble_command(
+    model: Path, data: Path, foreign: Path | None, as_json: bool, **options: Any
+) -> None:
     """Answer DATA by random sub-models of MODEL and average them.
 
     DATA is a labelled table that MODEL was not trained on. A third of its rows chooses from
@@ -63,7 +57,7 @@ def ensemble_command(model: Path, data: Path, as_json: bool, **options: Any) -> 
     """
     with needs_extra("train", "sparsepath pathways"):
         from sparsepath.evaluate.ensemble_model import ensemble
-    found = ensemble(model, data, EnsembleOptions(**options))
+    found = ensemble(model, data, EnsembleOptions(**options), foreign=foreign)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2))
         return
@@ -84,34 +78,25 @@ def ensemble_command(model: Path, data: Path, as_json: bool, **options: Any) -> 
             f"{alone.coverage:.1%} of the rows, {alone.error or 0.0:.1%} of them wrong "
             f"(allowed: {alone.risk:.1%})"
         )
+    for way, confidence, disagreement in found.noticed:
+        beyond = "" if disagreement is None else f", by disagreement {disagreement:.3f}"
+        click.echo(f"{way}: AUROC of foreign texts {confidence:.3f} by confidence{beyond}")
 
 
 @pathways_command.command("hypothesis")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
+@_setting(HypothesisOptions, "members", int, "Random sub-models of each share of sources.")
+@_setting(HypothesisOptions, "rows", int, "Rows of DATA, at most.")
+@_setting(HypothesisOptions, "seed", int, "Draws rows, sources and controls.")
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Also write a page of plots.")
 @click.option(
-    "--members",
-    type=int,
-    default=_HYPOTHESIS["members"],
-    show_default=True,
-    help="Random sub-models of each share of sources.",
-)
-@click.option(
-    "--rows",
-    type=int,
-    default=_HYPOTHESIS["rows"],
-    show_default=True,
-    help="Rows of DATA, at most.",
-)
-@click.option(
-    "--seed",
-    type=int,
-    default=_HYPOTHESIS["seed"],
-    show_default=True,
-    help="Draws rows, sources and controls.",
+    "--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the page."
 )
 @json_option
-def hypothesis_command(model: Path, data: Path, as_json: bool, **options: Any) -> None:
+def hypothesis_command(
+    model: Path, data: Path, page: Path | None, lang: str, as_json: bool, **options: Any
+) -> None:
     """Measure on DATA whether MODEL is an ensemble of small, input-dependent pathways.
 
     How good random sub-models are, alone and together; how few units carry an answer; and
@@ -123,7 +108,10 @@ def hypothesis_command(model: Path, data: Path, as_json: bool, **options: Any) -
     """
     with needs_extra("train", "sparsepath pathways"):
         from sparsepath.evaluate.hypothesis import hypothesis
+        from sparsepath.report.hypothesis import write_hypothesis
     found = hypothesis(model, data, HypothesisOptions(**options))
+    if page is not None:
+        write_hypothesis(HypothesisFigures.model_validate(found.as_dict()), page, lang)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2))
         return

@@ -1,4 +1,4 @@
-"""Small labelled images, all in memory, and which of them a step reads."""
+"""Small labelled images, all in memory."""
 
 import zipfile
 from typing import NamedTuple
@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from sparsepath.data.shards import permuted
 from sparsepath.errors import DataError
 
 DIGITS = "digits"
@@ -89,19 +88,6 @@ def split_images(images: Images, n_train: int, n_held_out: int, *, seed: int) ->
     order = np.random.default_rng(seed).permutation(n)
     parts = np.split(order, [n_train, n_train + n_held_out])
     return ImageParts(*(images.some(part) for part in parts))
-
-
-def places_of_step(step: int, batch_size: int, n: int, seed: int) -> NDArray[np.int64]:
-    """Give the rows of a step; each pass over all rows has an order of its own.
-
-    Args:
-        step: steps before it.
-        batch_size: rows of every step.
-        n: rows there are.
-        seed: decides the orders.
-    """
-    places = [divmod(step * batch_size + i, n) for i in range(batch_size)]
-    return np.array([permuted(place, n, seed, number) for number, place in places])
 
 
 def _scaled(images: NDArray[np.generic], labels: NDArray[np.generic]) -> Images:

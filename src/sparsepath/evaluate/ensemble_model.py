@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from sparsepath.config import EnsembleOptions
+from sparsepath.data.tables import read_texts
 from sparsepath.evaluate.ensemble import (
     Alone,
     Figures,
@@ -17,9 +18,12 @@ from sparsepath.evaluate.ensemble import (
     unsure,
 )
 from sparsepath.evaluate.labelled import read_labelled
-from sparsepath.models.save import load_classifier
-from sparsepath.pathways.ensemble import run_members
+from sparsepath.evaluate.unfamiliar import Noticed, noticed
+from sparsepath.models.save import LoadedClassifier, load_classifier
+from sparsepath.pathways.dropout import run_dropout
+from sparsepath.pathways.ensemble import Members, run_members
 from sparsepath.runtime.locate import locate_model
+from sparsepath.trace.batches import encode_texts
 
 MAX_ROWS = 2_000
 """Rows that are answered, at most; drawn by the seed."""
@@ -49,18 +53,25 @@ class EnsembleReport:
     """When the dense model may answer alone."""
     alone: Alone
     """When the whole ensemble may."""
+    noticed: list[Noticed]
+    """How well each way tells texts of another kind apart; empty without such texts."""
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values, as JSON holds them."""
         plain = asdict(self)
         for name in ("dense", "alone", "alone_dense"):
             plain[name] = getattr(self, name)._asdict()
-        plain["curve"] = [point._asdict() for point in self.curve]
+        for name in ("curve", "noticed"):
+            plain[name] = [point._asdict() for point in getattr(self, name)]
         return plain
 
 
 def ensemble(
-    model: Path | str, data: Path | str, options: EnsembleOptions | None = None
+    model: Path | str,
+    data: Path | str,
+    options: EnsembleOptions | None = None,
+    *,
+    foreign: Path | str | None = None,
 ) -> EnsembleReport:
     """Answer a labelled table by random sub-models of one classifier, and by the dense model.
 
@@ -70,9 +81,11 @@ def ensemble(
         model: a model folder of a run or a training, or a run folder.
         data: a labelled table whose labels the model knows.
         options: settings other than the usual ones.
+        foreign: texts of another kind, which the model should be unsure about; labels are not
+            needed. As many as `data` has at most.
 
     Raises:
-        DataError: if the table cannot be read, or has labels that the model does not know.
+        DataError: if a table cannot be read, or has labels that the model does not know.
         ModelError: if the model cannot be read.
     """
     options = options or EnsembleOptions()
@@ -81,14 +94,7 @@ def ensemble(
     loaded = load_classifier(folder)
     rows = read_labelled(loaded, data, limit=MAX_ROWS, seed=seed)
     truth = rows.truth
-    found = run_members(
-        loaded.model,
-        rows.encoded,
-        n_members=options.members,
-        keep=options.keep,
-        mode=options.mode,
-        generator=torch.Generator().manual_seed(seed),
-    )
+    found = _members(loaded, rows.encoded, options)
     probabilities, dense = found.probabilities.numpy(), found.dense.numpy()
     is_calibration = np.zeros(len(truth), bool)
     is_calibration[np.random.default_rng(seed).permutation(len(truth))[: len(truth) // 3]] = True
@@ -105,7 +111,47 @@ def ensemble(
         disagreement=float(doubt.disagreement.mean()),
         alone_dense=answer_alone(dense, truth, is_calibration, risk=options.risk),
         alone=answer_alone(probabilities.mean(axis=0), truth, is_calibration, risk=options.risk),
+        noticed=[] if foreign is None else _notice(loaded, rows.encoded, found, foreign, options),
     )
+
+
+def _members(
+    loaded: LoadedClassifier, encoded: list[list[int]], options: EnsembleOptions
+) -> Members:
+    """Ask the sub-models and the dense model."""
+    return run_members(
+        loaded.model,
+        encoded,
+        n_members=options.members,
+        keep=options.keep,
+        mode=options.mode,
+        generator=torch.Generator().manual_seed(options.seed),
+    )
+
+
+def _notice(
+    loaded: LoadedClassifier,
+    encoded: list[list[int]],
+    own: Members,
+    foreign: Path | str,
+    options: EnsembleOptions,
+) -> list[Noticed]:
+    """Compare one pass, the self-ensemble and dropout on texts of another kind."""
+    texts = read_texts(foreign).texts
+    order = np.random.default_rng(options.seed).permutation(len(texts))[: len(encoded)]
+    others = encode_texts(
+        loaded.tokenizer, [texts[i] for i in order], loaded.model.config.max_length
+    )
+    found = _members(loaded, others, options)
+    dropped = [
+        run_dropout(loaded.model, rows, n_members=options.members, seed=options.seed).numpy()
+        for rows in (encoded, others)
+    ]
+    return [
+        noticed("dense", own.dense.numpy()[None], found.dense.numpy()[None]),
+        noticed("self-ensemble", own.probabilities.numpy(), found.probabilities.numpy()),
+        noticed("dropout", *dropped),
+    ]
 
 
 def _counts(members: int) -> list[int]:

@@ -12,10 +12,13 @@ Which sources are kept is given; who draws them is `nn/sampling.py`. Three shape
 Shape letters: B examples, H query heads, K key and value heads, N positions, M kept sources,
 S positions of a stratum, G strata, W positions of a window, D width of a head.
 
-Read with: `reference.py` (what is right), `merged.py` (how pieces are joined).
+Read with: `reference.py` (what is right), `merged.py` (how pieces are joined on a CPU),
+`triton/causal.py` (the same on a GPU).
 
 Source: Hussain et al. 2023, arXiv 2306.01705, figure 3.
 """
+
+from types import ModuleType
 
 import torch
 from jaxtyping import Float, Int
@@ -36,6 +39,9 @@ N_BLOCKS = 16
 
 LEAST_BLOCK = 64
 """Targets of a block, at least."""
+
+TRITON_DEVICES = {"cuda"}
+"""Where Triton's kernels are used; its interpreter also runs them on a CPU."""
 
 Heads = Float[Tensor, "batch heads n width"]
 KvHeads = Float[Tensor, "batch kv_heads n width"]
@@ -76,14 +82,19 @@ def attend_to_sources(
     if not is_causal:
         mask_B1 = _mask(positions >= n, query)[..., None, :] if _has_gaps(positions, n) else None
         return _attend_all(query, key, value, positions, mask_B1, scale)
-    if query.device.type != "cpu":
+    gpu = _gpu_kernels(query)
+    if query.device.type != "cpu" and gpu is None:
         visible = visible_sources(positions, n, is_causal=True)
         return attend(query, key, value, _per_query_head(visible, query, key), scale=scale)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     own = Own(key, value, ~_is_kept(_per_query_head(positions, query, key), n))
-    gathered_key, gathered_value = (_take(x, positions) for x in (key, value))
+    taken_key, taken_value = (_take(x, positions) for x in (key, value))
+    if gpu is not None:
+        sources = gpu.Sources(taken_key, taken_value, positions)
+        found: Tensor = gpu.attend_causally(query, sources, own, scale=scale)
+        return found
     pieces = _causal_pieces(_per_query_head(positions, query, key), n, query.dtype)
-    return attend_in_pieces(query, gathered_key, gathered_value, pieces, own, scale=scale)
+    return attend_in_pieces(query, taken_key, taken_value, pieces, own, scale=scale)
 
 
 def attend_to_strata(
@@ -119,24 +130,26 @@ def attend_to_strata(
             f"{positions.shape[-1]} positions for {n_strata} strata of {stratum} in {n}",
             hint="pass one position per stratum",
         )
-    if query.device.type != "cpu":
+    gpu = _gpu_kernels(query)
+    if query.device.type != "cpu" and gpu is None:
         visible = visible_in_strata(positions, stratum, n)
         return attend(query, key, value, _per_query_head(visible, query, key), scale=scale)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     n_shared = query.shape[1] // key.shape[1]
     is_kept = _is_kept(_per_query_head(positions, query, key), n)
     # The source of a stratum is seen by its last target, which may be itself, and by later ones.
-    is_last = torch.arange(n) % stratum == 0
+    is_last = torch.arange(n, device=query.device) % stratum == 0
     is_added = ~(is_kept & is_last).expand(-1, query.shape[1], -1)
-    whole = slice(0, n_strata)
-    output = attend_in_pieces(
-        _fold(query, stratum, n_shared),
-        _take(key, positions),
-        _take(value, positions),
-        [Piece(whole, whole, None, is_causal=True)],
-        Own(_fold(key, stratum), _fold(value, stratum), _fold(is_added, stratum, n_shared)),
-        scale=scale,
-    )
+    own = Own(_fold(key, stratum), _fold(value, stratum), _fold(is_added, stratum, n_shared))
+    folded, whole = _fold(query, stratum, n_shared), slice(0, n_strata)
+    taken_key, taken_value = (_take(x, positions) for x in (key, value))
+    if gpu is not None:
+        places = torch.arange(n_strata, device=query.device).view(1, 1, -1)
+        sources = gpu.Sources(taken_key, taken_value, places)
+        output = gpu.attend_causally(folded, sources, own, scale=scale)
+    else:
+        pieces = [Piece(whole, whole, None, is_causal=True)]
+        output = attend_in_pieces(folded, taken_key, taken_value, pieces, own, scale=scale)
     return _unfold(output, stratum, n_shared, n)
 
 
@@ -170,37 +183,61 @@ def attend_in_windows(  # noqa: PLR0913 - every one is part of the definition
         ShapeError: if heads or order do not fit.
     """
     _check(query, key, order)
-    n = query.shape[2]
-    if query.device.type != "cpu":
+    n, n_examples = query.shape[2], query.shape[0]
+    gpu = _gpu_kernels(query)
+    if query.device.type != "cpu" and gpu is None:
         visible = visible_in_windows(order, window, is_causal=is_causal)
         return attend(query, key, value, _per_query_head(visible, query, key), scale=scale)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    n_examples = query.shape[0]
     # Places beyond the text are sources that nobody sees, and targets whose answer is dropped.
-    sources = pad(order, (0, -n % window), value=n)
-    shown = sources.unflatten(-1, (-1, window)).unsqueeze(-2)
+    cut = pad(order, (0, -n % window), value=n).unflatten(-1, (-1, window)).sort(dim=-1).values
+    shown, sources = cut.unsqueeze(-2), cut.flatten(-2)
     places = torch.arange(sources.shape[-1], device=order.device).view(-1, window, 1)
     is_open = (
         (shown < n) & (shown <= places) if is_causal else (shown < n).expand_as(shown == places)
     )
     sees_own = _per_query_head((is_open & (shown == places)).any(-1).flatten(2), query, key)
     visible = _per_query_head(is_open.flatten(2, 3), query, key).expand(n_examples, -1, -1, -1)
-    own = Own(
-        _windows(key, window),
-        _windows(value, window),
-        _windows(~sees_own.expand(n_examples, -1, -1), window),
+    is_added = _windows(~sees_own.expand(n_examples, -1, -1), window)
+    own = Own(_windows(key, window), _windows(value, window), is_added) if is_causal else None
+    queries, keys, values = (
+        _windows(x, window) for x in (query, _take(key, sources), _take(value, sources))
     )
-    whole = slice(0, window)
-    output = attend_in_pieces(
-        _windows(query, window),
-        _windows(_take(key, sources), window),
-        _windows(_take(value, sources), window),
-        [Piece(whole, whole, _windows(_mask(~visible, query), window))],
-        own if is_causal else None,
-        scale=scale,
-    )
+    if gpu is not None and own is not None:
+        # Places count from the start of each window.
+        inside = (
+            (cut - places[:, :1, 0]).expand(n_examples, -1, -1, -1).transpose(1, 2).flatten(0, 1)
+        )
+        output = gpu.attend_causally(queries, gpu.Sources(keys, values, inside), own, scale=scale)
+    else:
+        mask = _windows(_mask(~visible, query), window)
+        output = _attend_whole(queries, keys, values, mask, own, scale)
     joined: Tensor = output.unflatten(0, (n_examples, -1)).transpose(1, 2).flatten(2, 3)[:, :, :n]
     return joined if is_causal else joined * visible[:, :, :n].any(dim=-1, keepdim=True)
+
+
+def _attend_whole(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, own: Own | None, scale: float
+) -> Tensor:
+    """Let all targets see what a mask leaves, and their own sources."""
+    if own is None:
+        shares = query.shape[1] != key.shape[1]
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, scale=scale, enable_gqa=shares
+        )
+    whole = slice(0, query.shape[2])
+    return attend_in_pieces(query, key, value, [Piece(whole, whole, mask)], own, scale=scale)
+
+
+def _gpu_kernels(query: Tensor) -> ModuleType | None:
+    """Give the Triton twins where they run; None on a CPU or without the extra `gpu`."""
+    if query.device.type not in TRITON_DEVICES:
+        return None
+    try:
+        from sparsepath.kernels.triton import causal
+    except ImportError:
+        return None
+    return causal
 
 
 def _check(query: Tensor, key: Tensor, positions: Tensor) -> None:
@@ -279,7 +316,7 @@ def _take(values: Tensor, positions: Tensor) -> Tensor:
 
 def _is_kept(positions: Tensor, n: int) -> Tensor:
     """Say for each target whether its own source is kept."""
-    is_kept = torch.zeros(*positions.shape[:2], n + 1, dtype=torch.bool)
+    is_kept = torch.zeros(*positions.shape[:2], n + 1, dtype=torch.bool, device=positions.device)
     return is_kept.scatter_(-1, positions.clamp(max=n), value=True)[..., :n]
 
 

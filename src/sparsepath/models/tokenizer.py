@@ -85,7 +85,7 @@ def parse_tokenizer(text: str, *, where: Path) -> Tokenizer:
         return Tokenizer.from_str(text)
     except Exception as error:  # tokenizers raises nothing narrower
         raise ModelError(
-            f"{where} is not a tokenizer: {error}", hint="copy the model again, whole"
+            f"{where} is not a tokenizer: {error}", hint="copy the file again, whole"
         ) from error
 
 

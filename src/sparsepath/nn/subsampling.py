@@ -162,7 +162,7 @@ def subsample(  # noqa: PLR0913 - the settings, and who draws
     Args:
         model: any model of transformers whose attention can be chosen; weights stay untouched.
         keep: share of the sources that stay, above 0 and up to 1; one for all layers or one each.
-        mode: "uniform", "local" or "stratified" (causal models only).
+        mode: "uniform", "local" or "stratified".
         spread: for "local", how far sources move, in positions; half a window if None.
         per_example: draw a set for each example instead of one for the batch.
         per_head: draw a set for each key head instead of one for all.
@@ -189,6 +189,20 @@ def subsample(  # noqa: PLR0913 - the settings, and who draws
             hint="leave the block of the first `subsample` before opening another",
         )
     state = Subsampler(settings, generator or torch.Generator().manual_seed(0), in_eval)
+    with _switched(model, state):
+        yield state
+    n_seen = len(state.numbers)
+    n_given = len(settings.keep) if isinstance(settings.keep, tuple) else 0
+    if n_given and n_seen and n_given != n_seen:
+        raise ConfigError(
+            f"keep has {n_given} shares, but {n_seen} layers attended",
+            hint="give one share for each layer, or one number for all",
+        )
+
+
+@contextmanager
+def _switched(model: PreTrainedModel, state: Subsampler) -> Iterator[None]:
+    """Let a model attend as a state says inside the block."""
     before = model.config._attn_implementation
     handle = model.register_forward_pre_hook(state.start_pass)
     try:
@@ -199,19 +213,12 @@ def subsample(  # noqa: PLR0913 - the settings, and who draws
                 hint="use a model that calls transformers' AttentionInterface",
             )
         _STATES.update(dict.fromkeys(model.modules(), state))
-        yield state
+        yield
     finally:
         handle.remove()
         for module in model.modules():
             _STATES.pop(module, None)
         model.set_attn_implementation(before)
-    n_seen = len(state.numbers)
-    n_given = len(settings.keep) if isinstance(settings.keep, tuple) else 0
-    if n_given and n_seen and n_given != n_seen:
-        raise ConfigError(
-            f"keep has {n_given} shares, but {n_seen} layers attended",
-            hint="give one share for each layer, or one number for all",
-        )
 
 
 def drawn_sources(

@@ -25,6 +25,10 @@ NO_MARGIN = 1e-6
 """Logits below which all units together make no difference."""
 
 
+LEAST_EFFECT = 0.2
+"""Part of a margin that all units together must change, or shares of their change tell nothing."""
+
+
 class ExplanationTest(NamedTuple):
     """What remains of the answer when only the pathway is kept, or when it is removed."""
 
@@ -46,6 +50,20 @@ class ExplanationTest(NamedTuple):
     """As `confidence_kept`, per random set."""
     random_margin_when_removed: list[float]
     """As `margin_when_removed`, per random set."""
+
+
+def do_units_decide(margin_logits: float, nothing_logits: float) -> bool:
+    """Say whether the units change a margin enough for shares of that change to mean something.
+
+    Where they do not, word embeddings decide with every unit at its mean, and a share divides by
+    nearly nothing.
+
+    Args:
+        margin_logits: margin of the whole model.
+        nothing_logits: margin with every unit at its mean.
+    """
+    largest = max(abs(margin_logits), abs(nothing_logits))
+    return abs(margin_logits - nothing_logits) >= max(LEAST_EFFECT * largest, NO_MARGIN)
 
 
 def check_pathway(

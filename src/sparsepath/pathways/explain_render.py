@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sparsepath.pathways.explain import Explanation, NamedScore, TokenScore
+from sparsepath.pathways.explain_check import do_units_decide
 from sparsepath.pathways.explain_words import WORDS, Lang
 
 N_SHOWN = 10
@@ -100,7 +101,7 @@ def print_explanation(explanation: Explanation, console: Console, lang: Lang = "
     console.print(Text(say("units_note" if explanation.n_units else "units_none"), style="dim"))
     table = _table()
     table.add_column(say("setting"))
-    table.add_column(say("margin"), justify="right")
+    table.add_column(say.margin_title(), justify="right")
     table.add_column(say("confidence"), justify="right")
     for row in say.test_rows():
         style = "bold" if row.is_own else ""
@@ -167,6 +168,7 @@ class _Speaker:
         test = explanation.test
         self.explanation = explanation
         self.table = WORDS[lang]
+        self.has_shares = do_units_decide(explanation.margin, test.margin_of_nothing)
         self.values = {
             "target": explanation.target,
             "against": explanation.against,
@@ -194,6 +196,9 @@ class _Speaker:
         elif key == "verdict_weak":
             special["kept"] = _percent(test.margin_kept)
             special["random"] = _percent(_mean(test.random_margin_kept))
+        elif key == "verdict_none":
+            change = abs(self.explanation.margin - test.margin_of_nothing)
+            special["change"] = f"{change:.2f}"
         return self.table[key].format(**(self.values | special))
 
     def heading_notes(self) -> list[str]:
@@ -210,6 +215,8 @@ class _Speaker:
         test = self.explanation.test
         if self.explanation.n_units == 0:
             return []
+        if not self.has_shares:
+            return ["verdict_none"]
         is_good = (
             test.margin_kept >= GOOD_KEPT and _mean(test.random_margin_kept, 1.0) <= GOOD_RANDOM
         )
@@ -220,32 +227,55 @@ class _Speaker:
         """Return the lines of the test."""
         test = self.explanation.test
         whole = _TestRow(
-            self("all"), _percent(1.0), _percent(self.explanation.probability), is_own=False
+            self("all"), self._left(1.0), _percent(self.explanation.probability), is_own=False
         )
         if self.explanation.n_units == 0:
             return [whole]
         return [
             whole,
             _TestRow(
-                self("kept"), _percent(test.margin_kept), _percent(test.confidence_kept), True
+                self("kept"), self._left(test.margin_kept), _percent(test.confidence_kept), True
             ),
             _TestRow(
                 self("random_kept"),
-                _spread(test.random_margin_kept),
+                self._range_left(test.random_margin_kept),
                 _spread(test.random_confidence_kept),
                 is_own=False,
             ),
             _TestRow(
                 self("removed"),
-                _percent(test.margin_when_removed),
+                self._left(test.margin_when_removed),
                 _percent(test.confidence_removed),
                 is_own=True,
             ),
             _TestRow(
-                self("random_removed"), _spread(test.random_margin_when_removed), "", is_own=False
+                self("random_removed"),
+                self._range_left(test.random_margin_when_removed),
+                "",
+                is_own=False,
             ),
-            _TestRow(self("nothing"), _percent(0.0), "", is_own=False),
+            _TestRow(self("nothing"), self._left(0.0), "", is_own=False),
         ]
+
+    def margin_title(self) -> str:
+        """Return the heading of the margins."""
+        return self("margin" if self.has_shares else "margin_logits")
+
+    def _left(self, share: float) -> str:
+        """Write a margin: as a share where shares mean something, else in logits."""
+        return _percent(share) if self.has_shares else _signed(self._logits(share))
+
+    def _range_left(self, shares: Sequence[float]) -> str:
+        """Write the mean and the range of several margins."""
+        if self.has_shares or not shares:
+            return _spread(shares)
+        values = sorted(self._logits(share) for share in shares)
+        return f"{_signed(fmean(values))} ({_signed(values[0])} … {_signed(values[-1])})"
+
+    def _logits(self, share: float) -> float:
+        """Return the margin that a share stands for."""
+        nothing = self.explanation.test.margin_of_nothing
+        return nothing + share * (self.explanation.margin - nothing)
 
 
 def _signed(score: float) -> str:
@@ -382,7 +412,7 @@ def _test_table(say: _Speaker) -> str:
         for row in say.test_rows()
     ]
     head = (
-        f'<tr><th>{_esc(say("setting"))}</th><th class="n">{_esc(say("margin"))}</th>'
+        f'<tr><th>{_esc(say("setting"))}</th><th class="n">{_esc(say.margin_title())}</th>'
         f'<th class="n">{_esc(say("confidence"))}</th></tr>'
     )
     return f"<table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table>"

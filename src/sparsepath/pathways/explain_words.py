@@ -32,6 +32,7 @@ WORDS: dict[Lang, dict[str, str]] = {
         "test": "How far to trust this",
         "setting": "Units at work",
         "margin": "Margin left",
+        "margin_logits": "Margin (logits)",
         "confidence": "Confidence",
         "all": "All units",
         "kept": "Only the pathway",
@@ -47,6 +48,8 @@ WORDS: dict[Lang, dict[str, str]] = {
         "sets of its size do not.",
         "verdict_weak": "Read this with care: the pathway alone keeps {kept} of the margin, random "
         "sets of its size {random}.",
+        "verdict_none": "The word embeddings decide here: all units together change the margin by "
+        "only {change} logits, so this test can say little about the named ones.",
     },
     "ja": {
         "title": "なぜこのラベルか",
@@ -71,6 +74,7 @@ WORDS: dict[Lang, dict[str, str]] = {
         "test": "この説明の信頼度",
         "setting": "働いているユニット",
         "margin": "残ったマージン",
+        "margin_logits": "マージン（ロジット）",
         "confidence": "確信度",
         "all": "すべて",
         "kept": "経路のみ",
@@ -86,6 +90,9 @@ WORDS: dict[Lang, dict[str, str]] = {
         "同じ大きさの無作為な組では保たれません。",
         "verdict_weak": "注意して読んでください。経路だけではマージンの {kept}、"
         "同じ大きさの無作為な組では {random} が保たれます。",
+        "verdict_none": "ここでは単語の埋め込みが答えを決めています。全ユニットを合わせても"
+        "マージンの変化は {change} ロジットだけなので、このテストから、名前の挙がった"
+        "ユニットについてはほとんど何も言えません。",
     },
 }
 """Texts by language and key."""

@@ -14,6 +14,7 @@ from sparsepath.artifacts.explanation import (
 from sparsepath.artifacts.provenance import now_utc, package_versions, sha256_folder
 from sparsepath.artifacts.store import append_jsonl, read_jsonl
 from sparsepath.pathways.explain import Explanation, explain_text
+from sparsepath.pathways.explain_check import do_units_decide
 from sparsepath.poc.measure import FULL_ANSWERS
 from sparsepath.poc.score import load_means
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
@@ -57,12 +58,16 @@ def run_explain(work: Workspace, budget_s: float) -> str:
         records.append(record)
         work.progress.say(f"{number + 1} of {len(order)} rows explained ({n_wrong} are wrong)")
     work.state.facts[ROWS_LEFT] = len(order) - len(records)
-    kept = statistics.mean(record.test.margin_kept for record in records)
-    chance = statistics.mean(statistics.mean(record.test.random_margin_kept) for record in records)
-    share = statistics.mean(record.share_units_kept for record in records)
+    said = f"{len(records)} of {len(order)} rows explained ({n_wrong} wrong ones)"
+    tested = [record for record in records if record.test.units_decide]
+    if not tested:
+        return f"{said}; word embeddings decide all of them"
+    kept = statistics.mean(record.test.margin_kept for record in tested)
+    chance = statistics.mean(statistics.mean(record.test.random_margin_kept) for record in tested)
+    share = statistics.mean(record.share_units_kept for record in tested)
     return (
-        f"{len(records)} of {len(order)} rows explained ({n_wrong} wrong ones); the named "
-        f"{share:.0%} of the units keep {kept:.0%} of the margin, a random {share:.0%} {chance:.0%}"
+        f"{said}; the named {share:.0%} of the units keep {kept:.0%} of the margin, a random "
+        f"{share:.0%} {chance:.0%}"
     )
 
 
@@ -101,6 +106,7 @@ def _record(work: Workspace, i: int, found: Explanation, digest: str) -> Explana
         share_units_kept=found.share_units_kept,
         edges=[NamedScore(name=e.name, score=e.score) for e in found.edges[:MAX_EDGES]],
         test=ExplanationTest(
+            units_decide=do_units_decide(found.margin, test.margin_of_nothing),
             margin_kept=test.margin_kept,
             margin_kept_raw=test.margin_kept_raw,
             margin_when_removed=test.margin_when_removed,

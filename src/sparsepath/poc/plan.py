@@ -5,6 +5,7 @@ spent by the later ones, and time that one overran is taken from them; except fo
 that the last stages need in any case.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -25,6 +26,10 @@ STAGE_WEIGHTS: Mapping[str, float] = {
 LEAST_S: Mapping[str, float] = {"dynamic": 4.0, "measure": 8.0, "explain": 1.0, "report": 1.0}
 """Seconds that the last stages take however short the run is: loading and quantising models. They
 are set aside first, and only what is left beyond them is shared out."""
+
+MOST_S: Mapping[str, float] = {"dynamic": 60.0, "measure": 240.0, "explain": 150.0}
+"""Seconds after which a stage has all it asks for on nearly any table; in a long run the rest is
+better spent on training."""
 
 RESERVE_SHARE = 0.04
 """Share of all time that no stage may plan with: writing files, starting processes."""
@@ -66,5 +71,21 @@ class TimePlan:
         names = list(STAGE_WEIGHTS)
         remaining = names[names.index(stage) :]
         spare_s = max(0.0, self.left_s - sum(LEAST_S.get(name, 0.0) for name in remaining))
-        share = STAGE_WEIGHTS[stage] / sum(STAGE_WEIGHTS[name] for name in remaining)
-        return min(self.left_s, LEAST_S.get(stage, 0.0) + spare_s * share)
+        most = {n: MOST_S.get(n, math.inf) - LEAST_S.get(n, 0.0) for n in remaining}
+        return min(self.left_s, LEAST_S.get(stage, 0.0) + _shared(spare_s, most)[stage])
+
+
+def _shared(seconds: float, most: Mapping[str, float]) -> dict[str, float]:
+    """Share seconds out by weight; what a stage gets beyond its most goes to the others."""
+    found: dict[str, float] = {}
+    open_names = list(most)
+    while open_names:
+        whole = sum(STAGE_WEIGHTS[name] for name in open_names)
+        shares = {name: seconds * STAGE_WEIGHTS[name] / whole for name in open_names}
+        full = [name for name in open_names if shares[name] > most[name]]
+        if not full:
+            return found | shares
+        found |= {name: most[name] for name in full}
+        seconds -= sum(most[name] for name in full)
+        open_names = [name for name in open_names if name not in full]
+    return found

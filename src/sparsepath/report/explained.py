@@ -49,10 +49,14 @@ def explained(view: View) -> Section | None:
     )
     count = words("explain.count", shown=words.integer(len(shown)), n=words.integer(len(records)),
                   wrong=words.integer(len(wrong)))  # fmt: skip
+    tested = [item for item in records if item.test.units_decide]
     body = stack(
-        _summary(words, records),
-        figure_box("fig-explained", 330, words("explain.alt"), 380),
-        el("p", words("explain.read"), cls="small"),
+        _summary(words, tested) if tested else None,
+        figure_box("fig-explained", 330, words("explain.alt"), 380) if tested else None,
+        el("p", words("explain.read"), cls="small") if tested else None,
+        el("p", words("explain.by-words.count", n=words.integer(len(records) - len(tested))))
+        if len(tested) < len(records)
+        else None,
         el("h3", words("explain.single")),
         _key(words),
         el("p", count, cls="small"),
@@ -62,7 +66,8 @@ def explained(view: View) -> Section | None:
         if len(shown) > _SHOWN
         else None,
     )
-    return Section("explained", body, {"fig-explained": _distribution(words, records)})
+    figures = {"fig-explained": _distribution(words, tested)} if tested else {}
+    return Section("explained", body, figures)
 
 
 def _is_right(item: ExplanationRecord) -> bool | None:
@@ -266,7 +271,7 @@ def _test(words: Words, item: ExplanationRecord) -> Html:
     return el(
         "div",
         el("h4", words("explain.test.title")),
-        *strips,
+        *(strips if test.units_decide else [el("p", words("explain.by-words"), cls="small")]),
         el("p", sentence, cls="small"),
         cls="test",
     )

@@ -16,6 +16,8 @@ class Section(NamedTuple):
     body: Html
     figures: Mapping[str, Figure] = MappingProxyType({})
     """By the id that `figure_box` was given."""
+    lead: Html | None = None
+    """What stands under the title; None: the text of that name, which has no blanks."""
 
 
 class Column(NamedTuple):

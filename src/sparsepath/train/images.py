@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification
 
-from sparsepath.data.images import Images, places_of_step, read_images, split_images
+from sparsepath.data.images import Images, read_images, split_images
+from sparsepath.data.order import places_of_step
 from sparsepath.errors import ConfigError
-from sparsepath.models.quiet import quiet
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Task
 
@@ -105,12 +105,6 @@ class ImageTask(Task):
         accuracy = float((logits_NC.argmax(dim=-1) == labels_N).double().mean())
         loss = float(functional.cross_entropy(logits_NC, labels_N))
         return Evaluation(part, loss, {"accuracy": accuracy}, len(labels_N))
-
-    def save(self, model: PreTrainedModel, folder: Path, card: str) -> None:
-        """Write the model."""
-        with quiet():
-            model.save_pretrained(folder)
-        (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _moved(

@@ -20,7 +20,7 @@ from sparsepath.data.corpus import documents, is_held_out
 from sparsepath.data.shards import TokenShard, is_written, write_shard
 from sparsepath.errors import ConfigError, DataError
 from sparsepath.models.language import END, fresh_llama, train_byte_tokenizer
-from sparsepath.models.quiet import quiet
+from sparsepath.models.tokenizer import parse_tokenizer
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Task
 
@@ -111,10 +111,8 @@ class LanguageTask(Task):
 
     def save(self, model: PreTrainedModel, folder: Path, card: str) -> None:
         """Write the model and its tokenizer."""
-        with quiet():
-            model.save_pretrained(folder)
+        super().save(model, folder, card)
         (folder / TOKENIZER_FILE).write_text(self._tokenizer_json, encoding="utf-8")
-        (folder / "README.md").write_text(card, encoding="utf-8")
 
     def _bits_per_byte(self, loss_nats: float) -> float:
         """Turn nats a token into bits a byte, by the mean length of held-out tokens."""
@@ -131,12 +129,7 @@ def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
             f"there is no tokenizer at {path}", hint="give the path of a tokenizer.json"
         )
     if path.exists():
-        try:
-            return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        except Exception as err:
-            raise ConfigError(
-                f"{path} is no tokenizer ({err})", hint="give a tokenizer.json"
-            ) from err
+        return parse_tokenizer(path.read_text(encoding="utf-8", errors="replace"), where=path)
     texts = (
         text
         for number, text in enumerate(documents(recipe.data.source))

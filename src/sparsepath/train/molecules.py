@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from sparsepath.data.images import places_of_step
 from sparsepath.data.molecules import (
     ATOM_CATEGORIES,
     BOND_CATEGORIES,
@@ -17,9 +16,9 @@ from sparsepath.data.molecules import (
     Molecule,
     read_molecules,
 )
+from sparsepath.data.order import places_of_step
 from sparsepath.errors import DataError
 from sparsepath.models.graph_transformer import GraphConfig, GraphTransformer
-from sparsepath.models.quiet import quiet
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Task
 
@@ -119,9 +118,7 @@ class MoleculeTask(Task):
     def save(self, model: PreTrainedModel, folder: Path, card: str) -> None:
         """Write the model; how its numbers are scaled stands in its configuration."""
         model.config.value_mean, model.config.value_deviation = self._mean, self._deviation
-        with quiet():
-            model.save_pretrained(folder)
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        super().save(model, folder, card)
 
     def _padded(self, molecules: list[Molecule]) -> Batch:
         """Put molecules into tensors."""

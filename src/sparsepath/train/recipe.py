@@ -199,6 +199,10 @@ class TrainPart(_Part):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` is bf16 where an accelerator has it, else fp32."""
 
+    sharding: Literal["none", "full"] = "none"
+    """`full` spreads weights, gradients and moments over the processes (FSDP2), for models that do
+    not fit into one; with `adamw` only."""
+
     checkpoint_activations: bool = False
     """Compute activations again in the backward pass instead of keeping them."""
 
@@ -213,6 +217,10 @@ class TrainPart(_Part):
 
     evaluate_rows: Count = 64
     """Language model: held-out rows of a look, at most."""
+
+    tensorboard: bool = False
+    """Whether the numbers of `train.jsonl` are also written for TensorBoard, which the extra
+    `tensorboard` installs."""
 
     diverged: Positive = 3.0
     """Nats by which the loss may rise above its lowest running mean before the training stops."""
@@ -288,6 +296,12 @@ def check_recipe(content: dict[str, Any], name: str) -> Recipe:
             raise ConfigError(
                 f"{name}: {key} has no effect on {recipe.task}", hint=f"leave {key} out"
             )
+    if recipe.train.sharding == "full" and recipe.train.optimizer == "muon":
+        raise ConfigError(
+            f"{name}: train.sharding = 'full' with train.optimizer = 'muon', which needs whole "
+            "matrices",
+            hint="use adamw, or leave sharding out",
+        )
     if recipe.train.batch_size % recipe.train.accumulate:
         raise ConfigError(
             f"train.batch_size = {recipe.train.batch_size} with train.accumulate = "

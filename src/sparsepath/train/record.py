@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsepath.artifacts.store import write_text_atomic
+from sparsepath.train.tensorboard import Events
 
 RECORD_FILE = "train.jsonl"
 
@@ -17,13 +18,15 @@ RECORD_FILE = "train.jsonl"
 class Record:
     """Appends to the file of a run."""
 
-    def __init__(self, folder: Path, *, step: int) -> None:
+    def __init__(self, folder: Path, *, step: int, events: Events | None = None) -> None:
         """Open it, without what came after a step: those steps are done again.
 
         Args:
             folder: of the run.
             step: steps done.
+            events: gets every line as well.
         """
+        self._events = events
         self.path = folder / RECORD_FILE
         kept = [line for line in read_record(folder) if line["step"] <= step]
         write_text_atomic(self.path, "".join(json.dumps(line) + "\n" for line in kept))
@@ -33,6 +36,13 @@ class Record:
         line = json.dumps({"kind": kind, "step": step, **facts})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+        if self._events is not None:
+            self._events.add(kind, step, facts)
+
+    def close(self) -> None:
+        """End the event files, if there are any; the record itself is always whole."""
+        if self._events is not None:
+            self._events.close()
 
 
 def read_record(folder: Path) -> list[dict[str, Any]]:

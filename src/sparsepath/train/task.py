@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from sparsepath.models.quiet import quiet
+
 Batch = dict[str, Tensor]
 """Tensors whose first axis is the row."""
 
@@ -72,9 +74,11 @@ class Task(ABC):
         """Give the part of the model whose attention may be subsampled."""
         return model
 
-    @abstractmethod
     def save(self, model: PreTrainedModel, folder: Path, card: str) -> None:
-        """Write a trained model with its card, and what belongs to it."""
+        """Write a trained model with its card; tasks with a tokenizer write that as well."""
+        with quiet():
+            model.save_pretrained(folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
     @property
     @abstractmethod

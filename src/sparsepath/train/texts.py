@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from sparsepath.data.images import places_of_step
+from sparsepath.data.order import places_of_step
 from sparsepath.data.split import split_table
 from sparsepath.data.stdlib_docs import load_stdlib_docs
 from sparsepath.data.tables import read_table, read_test_table

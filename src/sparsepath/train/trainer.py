@@ -35,9 +35,12 @@ from sparsepath.train.molecules import MoleculeTask
 from sparsepath.train.optimizers import make_optimizers, set_rates
 from sparsepath.train.recipe import Recipe, TaskName
 from sparsepath.train.record import Record
+from sparsepath.train.sharding import shard, whole
 from sparsepath.train.task import Batch, Evaluation, Task, cut
+from sparsepath.train.tensorboard import Events
 from sparsepath.train.texts import TextTask
 from sparsepath.train.training_checkpoint import (
+    Place,
     find_checkpoints,
     read_checkpoint,
     write_checkpoint,
@@ -94,11 +97,14 @@ def train(recipe: Recipe, out: Path) -> Trained:
             # Several processes do not stop at the same step: theirs is the last checkpoint.
             if interrupt.is_wanted and run.accelerator.num_processes == 1:
                 run.keep()
+                run.record.close()
                 raise KeyboardInterrupt
     evaluation = [run.evaluate(part) for part in run.task.parts][-1]
+    model = run.whole_model()
     if run.accelerator.is_main_process:
         run.record.add("event", run.step, what="finished", time=now_utc())
-        _save_model(run, evaluation)
+        run.record.close()
+        _save_model(run, model, evaluation)
     run.accelerator.wait_for_everyone()
     return Trained(out, evaluation, run.wall_s)
 
@@ -126,10 +132,8 @@ class _Training:
                 "processes)",
                 hint="make batch_size a multiple of the parts",
             )
-        optimizers = make_optimizers(self.plain_model, settings)
-        prepared = self.accelerator.prepare(self.plain_model, *optimizers)
-        self.model: torch.nn.Module = prepared[0]
-        self.optimizers: list[torch.optim.Optimizer] = list(prepared[1:])
+        self.is_sharded = settings.sharding == "full" and self.accelerator.num_processes > 1
+        self.model, self.optimizers = self._prepared()
         self.model.train()
         self.sampler: Subsampler | None = None
         self.step, self.mean_nats, self.lowest_nats, self.earlier_s = 0, math.nan, math.inf, 0.0
@@ -141,11 +145,33 @@ class _Training:
         self._start = time.monotonic()
         self.progress = TrainingProgress(settings.steps, is_shown=self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
-            self.record = Record(out, step=self.step)
+            events = Events(out, step=self.step) if settings.tensorboard else None
+            self.record = Record(out, step=self.step, events=events)
             what = "resumed" if checkpoints else "started"
             self.record.add(
                 "event", self.step, what=what, time=now_utc(), versions=package_versions()
             )
+
+    def _prepared(self) -> tuple[torch.nn.Module, list[torch.optim.Optimizer]]:
+        """Put the model on its device, whole in every process or spread over them."""
+        accelerator, settings = self.accelerator, self.recipe.train
+        if self.is_sharded:
+            self.plain_model.to(accelerator.device)
+            is_bf16 = _precision(self.recipe) == "bf16"
+            shard(self.plain_model, n_processes=accelerator.num_processes, is_bf16=is_bf16)
+            return self.plain_model, make_optimizers(self.plain_model, settings)
+        optimizers = make_optimizers(self.plain_model, settings)
+        model, *prepared = accelerator.prepare(self.plain_model, *optimizers)
+        return model, prepared
+
+    def whole_model(self) -> PreTrainedModel:
+        """Give the model in one piece; all processes must call it."""
+        if not self.is_sharded:
+            return self.plain_model
+        weights = {name: whole(value) for name, value in self.plain_model.state_dict().items()}
+        found = self.task.model()
+        found.load_state_dict(weights)
+        return found
 
     @property
     def wall_s(self) -> float:
@@ -268,7 +294,15 @@ class _Training:
 
     def keep(self) -> None:
         """Write a checkpoint."""
-        if self.accelerator.is_main_process:
+        accelerator = self.accelerator
+        if self.is_sharded or accelerator.is_main_process:
+            place = Place()
+            if self.is_sharded:
+                place = Place(
+                    accelerator.process_index,
+                    accelerator.num_processes,
+                    accelerator.wait_for_everyone,
+                )
             write_checkpoint(
                 self.out / CHECKPOINTS_FOLDER,
                 self.step,
@@ -280,8 +314,9 @@ class _Training:
                     "lowest_nats": self.lowest_nats,
                 },
                 keep=self.recipe.train.keep_checkpoints,
+                place=place,
             )
-        self.accelerator.wait_for_everyone()
+        accelerator.wait_for_everyone()
 
 
 def make_task(recipe: Recipe, folder: Path) -> Task:
@@ -346,7 +381,7 @@ def _claim(recipe: Recipe, out: Path) -> None:
     assert Recipe.model_validate_json(content) == recipe
 
 
-def _save_model(run: _Training, evaluation: Evaluation) -> None:
+def _save_model(run: _Training, model: PreTrainedModel, evaluation: Evaluation) -> None:
     """Write the trained model as an ordinary Hugging Face folder with a card."""
     part = run.recipe.subsampling
     n_dense = run.recipe.train.steps - round((1 - part.dense) * run.recipe.train.steps)
@@ -370,5 +405,5 @@ Trained by `sparsepath train`; `recipe.json` describes the training completely.
 - {evaluation.n:,} {evaluation.part} predictions: {evaluation.text}
 """
     with folder_atomic(run.out / MODEL_FOLDER) as folder:
-        run.task.save(run.plain_model, folder, card)
+        run.task.save(model, folder, card)
         shutil.copy(run.out / RECIPE_FILE, folder / RECIPE_FILE)

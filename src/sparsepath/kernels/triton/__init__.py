@@ -1,0 +1,1 @@
+"""Twins of the kernels for GPUs, written in Triton (extra `gpu`)."""
