@@ -1,4 +1,4 @@
-"""Making model folders that run: graphs, manifests, cascades and early exits.
+"""Making model folders that run: graphs, manifests, cascades, early exits and self-ensembles.
 
 Needs the packages of `[train]`, like everything that makes models; what it makes does not. Build
 inside `artifacts.store.folder_atomic`, so that a folder is whole or absent.
@@ -12,7 +12,7 @@ from pathlib import Path
 from sparsepath.errors import ConfigError
 from sparsepath.models.weights import Affine, EncoderWeights
 from sparsepath.runtime.manifest import Manifest, Precision, read_manifest, write_manifest
-from sparsepath.runtime.onnx_writer import write_onnx, write_stage_onnx
+from sparsepath.runtime.onnx_writer import write_ensemble_onnx, write_onnx, write_stage_onnx
 from sparsepath.runtime.quantize import write_int8_onnx
 
 GRAPHS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
@@ -139,6 +139,52 @@ def save_early_exit(
         pad_id=pad_id,
         stages=names,
         thresholds=[float(threshold) for threshold in thresholds],
+    )
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def save_self_ensemble(  # noqa: PLR0913 - what is drawn, and of what
+    folder: Path,
+    weights: EncoderWeights,
+    *,
+    members: int,
+    keep: float,
+    seed: int,
+    labels: Sequence[str],
+    pad_id: int,
+) -> Manifest:
+    """Write the graph and the manifest of a self-ensemble; the caller adds `tokenizer.json`.
+
+    Args:
+        folder: made if missing.
+        weights: the model whose sub-models answer.
+        members: sub-models, at least 1.
+        keep: share of the tokens that each sub-model's attention sees, above 0 and up to 1.
+        seed: draws them, from 0.
+        labels: names of the labels.
+        pad_id: token that fills short texts of a batch.
+
+    Raises:
+        ConfigError: if a number is out of range.
+    """
+    if members < 1 or not 0 < keep <= 1 or seed < 0:
+        raise ConfigError(
+            f"{members} members that keep {keep}, seed {seed}",
+            hint="use at least 1 member, a share above 0 and up to 1, and a seed from 0",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    layers = write_ensemble_onnx(weights, folder / GRAPHS["fp32"])
+    manifest = Manifest(
+        kind="self-ensemble",
+        labels=list(labels),
+        max_length=weights.max_length,
+        pad_id=pad_id,
+        onnx={"fp32": GRAPHS["fp32"]},
+        members=members,
+        layers=layers,
+        keep=keep,
+        seed=seed,
     )
     write_manifest(folder, manifest)
     return manifest

@@ -10,6 +10,7 @@ from sparsepath.runtime.base import Answers, Engine
 from sparsepath.runtime.cascade import CascadeEngine
 from sparsepath.runtime.early_exit import EarlyExitEngine
 from sparsepath.runtime.manifest import MANIFEST, Precision, member, read_manifest
+from sparsepath.runtime.self_ensemble import SelfEnsembleEngine
 from sparsepath.runtime.single import SingleEngine
 
 __all__ = ["Answers", "Engine", "load_engine"]
@@ -32,6 +33,8 @@ def load_engine(folder: Path | str, *, threads: int = 1, precision: Precision = 
     manifest = read_manifest(folder)
     if manifest.kind == "single":
         return SingleEngine(folder, manifest, threads=threads, precision=precision)
+    if manifest.kind == "self-ensemble":
+        return SelfEnsembleEngine(folder, manifest, threads=threads, precision=precision)
     if manifest.kind == "early-exit":
         if precision != "fp32":
             raise ModelError(

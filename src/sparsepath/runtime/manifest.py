@@ -1,11 +1,12 @@
 """What a model folder holds for running: `sparsepath.json`, read and written without pydantic.
 
 A plain parser, because a serving process should stay small: pydantic alone would add a quarter to
-the memory of the lightest model. Three kinds of folder:
+the memory of the lightest model. Four kinds of folder:
 
 - `single`: one graph, in one or more precisions.
 - `cascade`: other model folders beside this one, asked in turn until one is sure.
 - `early-exit`: stages of one model, each continuing where the one before stopped.
+- `self-ensemble`: one graph, asked several times with other sources of attention.
 
 A name never leads outside its place: graphs lie in the folder itself, stages of a cascade in the
 folder or beside it, also after symbolic links are followed.
@@ -25,7 +26,7 @@ SCHEMA: Final = 1
 MANIFEST: Final = "sparsepath.json"
 """Name of the file in a model folder."""
 
-Kind = Literal["single", "cascade", "early-exit"]
+Kind = Literal["single", "cascade", "early-exit", "self-ensemble"]
 Precision = Literal["fp32", "int8"]
 
 _DEFAULTS: Final[dict[str, Any]] = {
@@ -36,6 +37,10 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "onnx": {},
     "stages": [],
     "thresholds": [],
+    "members": 0,
+    "layers": 0,
+    "keep": 1.0,
+    "seed": 0,
 }
 """Keys of the file besides `schema`, and what stands for one that is absent."""
 
@@ -67,10 +72,36 @@ class Manifest:
     thresholds: list[float] = field(default_factory=list)
     """Least top probability with which each stage but the last answers, 0 to 1."""
 
+    members: int = 0
+    """Sub-models of a self-ensemble."""
+
+    layers: int = 0
+    """Layers of a self-ensemble that attend."""
+
+    keep: float = 1.0
+    """Share of the tokens that each sub-model's attention sees, above 0 and up to 1."""
+
+    seed: int = 0
+    """Draws them."""
+
+    def graph(self, folder: Path, precision: Precision) -> str:
+        """Name the graph file of a precision.
+
+        Raises:
+            ModelError: if there is none.
+        """
+        if precision not in self.onnx:
+            raise ModelError(
+                f"{folder} has no {precision} graph, only {', '.join(self.onnx)}",
+                hint=f"load it with precision={next(iter(self.onnx))!r}",
+            )
+        return self.onnx[precision]
+
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `sparsepath.json` in a folder that is being built; the rename is the caller's."""
-    content = {"schema": SCHEMA} | {k: v for k, v in asdict(manifest).items() if v}
+    said = {key: v for key, v in asdict(manifest).items() if v != _DEFAULTS[key]}
+    content = {"schema": SCHEMA} | said
     text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
@@ -132,6 +163,7 @@ def _parse(path: Path, content: Mapping[str, Any]) -> Manifest:
     if wrong is not None:
         raise ModelError(f"{path}: {wrong}", hint=_COPY_AGAIN)
     values["thresholds"] = [float(threshold) for threshold in values["thresholds"]]
+    values["keep"] = float(values["keep"])
     return Manifest(**values)
 
 
@@ -139,7 +171,9 @@ def _first_wrong(values: Mapping[str, Any]) -> str | None:
     """Say what does not fit, or None."""
     kind, labels, onnx = values["kind"], values["labels"], values["onnx"]
     stages, thresholds = values["stages"], values["thresholds"]
-    is_single, is_cascade = kind == "single", kind == "cascade"
+    is_ensemble, is_cascade = kind == "self-ensemble", kind == "cascade"
+    is_single = kind == "single" or is_ensemble
+    keep = values["keep"]
     checks = {
         f"kind {kind!r} is unknown": kind in get_args(Kind),
         "labels must be a list of names": _all(labels, str) and bool(labels),
@@ -151,6 +185,12 @@ def _first_wrong(values: Mapping[str, Any]) -> str | None:
         and set(onnx) <= set(get_args(Precision))
         and _all([*onnx.values()], str)
         and (bool(onnx) or not is_single),
+        "members, layers and seed must be numbers": all(
+            _number(values[name], int(is_ensemble and name == "members"))
+            for name in ("members", "layers", "seed")
+        ),
+        "keep must be a number above 0 and up to 1": isinstance(keep, int | float)
+        and 0 < keep <= 1,
         "stages must be a list of names": _all(stages, str) and (is_single or bool(stages)),
         "thresholds must be one number from 0 to 1 less than there are stages": is_single
         or (

@@ -43,6 +43,10 @@ class _Context:
     """Rotary base to its cosine and sine tables."""
     mask: str = ""
     """The attention mask in int32, where a layer needs it."""
+    takes_sources: bool = False
+    """Whether each layer's attention sees the tokens that `sources` names."""
+    n_attended: int = 0
+    """Layers with attention so far."""
     start: str = ""
     """Position of the first token, where rotary positions need it."""
 
@@ -57,6 +61,22 @@ def write_onnx(weights: EncoderWeights, path: Path, *, packs_words: bool = False
             size for a few operators more.
     """
     _write(weights, path, packs_words=packs_words)
+
+
+def write_ensemble_onnx(weights: EncoderWeights, path: Path) -> int:
+    """Write the whole classifier with one more input: what each layer's attention sees.
+
+    `sources` is int32, [batch, layers, tokens], 1 for a token that is seen. Pooling still takes all
+    tokens of `attention_mask`.
+
+    Args:
+        weights: the classifier.
+        path: file to write; large tensors go to `path` + ".data".
+
+    Returns:
+        Layers with attention: the second axis of `sources`.
+    """
+    return _write(weights, path, takes_sources=True)
 
 
 def write_stage_onnx(
@@ -92,10 +112,13 @@ def _write(
     takes_ids: bool = True,
     gives_hidden: bool = False,
     packs_words: bool = False,
-) -> None:
-    """Build and save a classifier or a stage of one."""
+    takes_sources: bool = False,
+) -> int:
+    """Build and save a classifier or a stage of one; return its layers with attention."""
     builder = GraphBuilder()
-    context = _Context(builder=builder, weights=weights, biases={}, rotations={})
+    context = _Context(
+        builder=builder, weights=weights, biases={}, rotations={}, takes_sources=takes_sources
+    )
     inputs = [value("attention_mask", INT64, ["batch", "tokens"])]
     if takes_ids:
         inputs.insert(0, value("input_ids", INT64, ["batch", "tokens"]))
@@ -115,7 +138,10 @@ def _write(
     if weights.final_norm is not None:
         hidden = _norm(builder, hidden, weights.final_norm)
     _classify(context, hidden, weights.classifier)
+    if takes_sources:
+        inputs.append(value("sources", INT32, ["batch", max(1, context.n_attended), "tokens"]))
     builder.save(path, inputs, outputs)
+    return context.n_attended
 
 
 def _embed(context: _Context, *, packs_words: bool) -> str:
@@ -250,6 +276,10 @@ def _rotary_attention(context: _Context, hidden: str, part: AttentionWeights) ->
 
 def _mask(context: _Context) -> str:
     """The attention mask as the attention operators want it."""
+    if context.takes_sources:
+        place = context.builder.constant(np.array(context.n_attended, np.int64), "layer")
+        context.n_attended += 1
+        return context.builder.node("Gather", ["sources", place], axis=1)
     if not context.mask:
         context.mask = context.builder.node("Cast", ["attention_mask"], to=INT32)
     return context.mask

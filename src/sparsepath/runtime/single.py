@@ -6,7 +6,6 @@ from typing import Any, final
 
 import numpy as np
 
-from sparsepath.errors import ModelError
 from sparsepath.runtime.base import Answers, Engine, FloatArray, Masks, token_batches
 from sparsepath.runtime.manifest import Manifest, Precision, member
 from sparsepath.runtime.session import open_session
@@ -20,18 +19,13 @@ class SingleEngine(Engine):
     def __init__(
         self, folder: Path, manifest: Manifest, *, threads: int, precision: Precision
     ) -> None:
-        if precision not in manifest.onnx:
-            raise ModelError(
-                f"{folder} has no {precision} graph, only {', '.join(manifest.onnx)}",
-                hint=f"load it with precision={next(iter(manifest.onnx))!r}",
-            )
         self.kind = "single"
         self.n_stages = 1
         self.labels = manifest.labels
         self.encoder = read_text_encoder(folder, manifest.max_length, manifest.pad_id)
         self._masks = Masks()
         self._session: Any = open_session(
-            member(folder, manifest.onnx[precision]),
+            member(folder, manifest.graph(folder, precision)),
             threads=threads,
             n_labels=len(self.labels),
             inputs=["input_ids", "attention_mask"],
