@@ -159,6 +159,7 @@ def _rows(
     figures = [
         *_full(task, runs),
         *_speed(task, runs),
+        *_of_any_kind(task, runs),
         *_agreement_of_full(runs),
         *_against_int8(task, runs),
         *_dynamic(task, runs),
@@ -283,6 +284,27 @@ def _speed(task: Task, runs: Sequence[Run]) -> list[_Figure]:
         note = f"same label as the full model: {[round(_agreement(*p), 4) for p in pairs]}"
         figure = f"{name}, change of accuracy on all test rows"
         found.append(_Figure(figure, all_rows, "points", None, note=note))
+    return found
+
+
+def _of_any_kind(task: Task, runs: Sequence[Run]) -> list[_Figure]:
+    """The fastest candidate, cascades and int8 included, whose mean loss stays within so many points."""
+    names = set.intersection(
+        *({c.name for c in run.results.candidates if not c.is_control} for run in runs)
+    )
+    found = []
+    for points, _ in task.speed_targets:
+        figure = f"candidate of any kind within {points:g} points"
+        best = _Figure(figure, [], "x", None, note="none")
+        for name in sorted(names - {"full", "full-int8"}):
+            relative = [_need(run, name).relative for run in runs]
+            changes = [100 * r.accuracy_change for r in relative]
+            speeds = [r.speedup for r in relative]
+            is_faster = not best.values or statistics.fmean(speeds) > statistics.fmean(best.values)
+            if statistics.fmean(changes) >= -points and is_faster:
+                note = f"{name}, mean change {statistics.fmean(changes):+.2f} points"
+                best = _Figure(figure, speeds, "x", None, note=f"{note}, {_rounded(changes)}")
+        found.append(best)
     return found
 
 
