@@ -30,7 +30,7 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard src/sparsepath/kernels/native/*.[ch])
 	@command -v $(SYSTEM_PYTHON) >/dev/null || { \
 	  echo "error: $(SYSTEM_PYTHON) is not installed"; echo "  fix: $(APT)"; exit 1; } >&2
 	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

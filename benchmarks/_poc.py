@@ -288,7 +288,7 @@ def _speed(task: Task, runs: Sequence[Run]) -> list[_Figure]:
 
 
 def _of_any_kind(task: Task, runs: Sequence[Run]) -> list[_Figure]:
-    """The fastest candidate, cascades and int8 included, whose mean loss stays within so many points."""
+    """The fastest candidate, cascades and int8 too, whose mean loss stays within so many points."""
     names = set.intersection(
         *({c.name for c in run.results.candidates if not c.is_control} for run in runs)
     )

@@ -14,6 +14,9 @@ from sparsepath.errors import ConfigError
 Language = Literal["en", "ja"]
 """Languages of the report."""
 
+TrainingMode = Literal["dense", "ssa"]
+"""Ways to fine-tune the full model of a PoC."""
+
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 """Every `Language`, the default first."""
 
@@ -67,6 +70,9 @@ class PocOptions:
     min_accuracy: float | None = None
     """Recommend only candidates at least this accurate on validation rows, a share of 1."""
 
+    train: TrainingMode = "dense"
+    """How the full model is fine-tuned: `dense`, or `ssa`, with subsampled attention first, which
+    adds a self-ensemble to the candidates."""
     allow_custom_code: bool = False
     """Run Python code that comes inside the base model's folder."""
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["docs/how-to/subsampled-attention.md"]
+PAGES = ["docs/how-to/subsampled-attention.md", "docs/how-to/topk.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -20,4 +20,5 @@ def test_the_python_on_a_page_runs(
     with torch.random.fork_rng():
         for block in blocks:
             exec(compile(block, page, "exec"), {})
-    assert (tmp_path / "model" / "model.safetensors").exists()
+    is_saved = any("save_pretrained" in block for block in blocks)
+    assert (tmp_path / "model" / "model.safetensors").exists() == is_saved

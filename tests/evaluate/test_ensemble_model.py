@@ -108,6 +108,22 @@ def test_texts_of_another_kind_are_compared_in_three_ways(
     assert same[0].by_confidence == pytest.approx(0.5)
 
 
+def test_every_row_is_written_with_how_far_members_differ(
+    model: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "rows.csv"
+    arguments = ["pathways", "ensemble", *map(str, model), "--members", "5", "-o", str(out)]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["row"]) for row in rows] == list(range(120))
+    assert {row["label"] for row in rows} <= set(LABELS)
+    assert {float(row["disagreement"]) for row in rows} <= {0.0, 0.2, 0.4}
+    mean = sum(float(row["spread"]) for row in rows) / 120
+    assert mean == pytest.approx(ensemble(*model, EnsembleOptions(members=5)).spread, rel=0.3)
+
+
 def test_dropout_differs_by_seed_and_leaves_the_model_as_it_was(model: tuple[Path, Path]) -> None:
     classifier, tokenizer = load_classifier(model[0])
     encoded = encode_texts(tokenizer, ["number 7 card x5", "money"], 32)

@@ -6,7 +6,7 @@ import pytest
 
 from sparsepath.artifacts.schema import Candidate, Cost, Quality, Relative
 from sparsepath.config import PocOptions
-from sparsepath.poc.recommend import mark_pareto, recommend
+from sparsepath.poc.recommend import Judged, mark_pareto, recommend
 
 
 def candidate(
@@ -65,8 +65,16 @@ def test_without_constraints_the_fastest_within_one_point_wins() -> None:
 
 
 def test_a_candidate_that_chance_may_have_flattered_is_passed_over() -> None:
-    assert recommend(CANDIDATES, options(), errors={"mid": 0.004}).name == "mid"
-    assert recommend(CANDIDATES, options(), errors={"mid": 0.006}).name == "full"
+    # It lies half a point below the full model, so half a point may be chance.
+    assert recommend(CANDIDATES, options(), judged={"mid": Judged(0.003)}).name == "mid"
+    assert recommend(CANDIDATES, options(), judged={"mid": Judged(0.0032)}).name == "full"
+
+
+def test_a_candidate_that_says_what_the_full_model_says_is_safe_however_few_the_rows() -> None:
+    few = {"mid": Judged(0.05, 0.985), "light": Judged(0.05, 0.97)}
+    assert recommend(CANDIDATES, options(), judged=few).name == "mid"
+    fewer = {"mid": Judged(0.05, 0.975), "light": Judged(0.05, 0.97)}
+    assert recommend(CANDIDATES, options(), judged=fewer).name == "full"
 
 
 def test_test_accuracy_does_not_decide() -> None:

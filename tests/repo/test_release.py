@@ -16,7 +16,7 @@ from sparsepath.runtime.export import export_model
 from sparsepath.version import __version__
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src")
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src")
 pytestmark = pytest.mark.slow
 
 
@@ -37,7 +37,7 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the sdist, built from a copy of the sources."""
     folder = tmp_path_factory.mktemp("release")
-    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__", "*.so")
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():
@@ -72,8 +72,9 @@ def test_the_wheel_holds_every_source_file_the_type_marker_and_the_licence(dist:
     wanted = {
         path.relative_to(ROOT / "src").as_posix()
         for path in package.rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and path.suffix not in {".pyc", ".c", ".h"}
     }
+    assert "sparsepath/kernels/native/_native.so" in wanted  # built where a compiler is
     assert wanted <= names, wanted - names
     assert f"sparsepath-{__version__}.dist-info/licenses/LICENSE" in names
 
@@ -83,6 +84,33 @@ def test_the_sdist_can_be_built_from(dist: Path) -> None:
         names = archive.getnames()
     for name in ("pyproject.toml", "README.md", "LICENSE", "src/sparsepath/py.typed"):
         assert f"sparsepath-{__version__}/{name}" in names
+
+
+def test_the_wheel_is_for_one_platform_and_every_python(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    assert "-py3-none-" in wheel.name
+    assert not wheel.name.endswith("-any.whl")
+
+
+def test_the_native_kernels_load_without_torch(bare_environment: Path) -> None:
+    script = "from sparsepath.kernels.native import library; print(library().sp_abi())"
+    done = run(bare_environment / "bin" / "python", "-c", script, cwd=bare_environment)
+    assert done.stdout == "1\n", done.stderr
+
+
+def test_without_a_compiler_the_package_installs_without_them(dist: Path, tmp_path: Path) -> None:
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    environment = os.environ | {"CC": "no-such-compiler"}
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--wheel"],
+        cwd=source, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = zipfile.ZipFile(next((source / "dist").glob("*.whl"))).namelist()
+    assert "sparsepath/kernels/native/__init__.py" in names
+    assert "sparsepath/kernels/native/_native.so" not in names
 
 
 def test_the_base_wheel_brings_no_torch(bare_environment: Path) -> None:

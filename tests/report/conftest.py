@@ -179,6 +179,11 @@ class Maker:
             "calibration": {"full": self.calibration(0.02), "sub-1.6ms": self.calibration(0.05),
                             "tfidf-lr": self.calibration(-0.08),
                 **({HOSTILE: self.calibration(0.0)} if self.shape.is_hostile else {})},
+            "alone": [
+                {"name": "sub-1.6ms", "threshold": 0.62, "risk": 0.05, "level": 0.9, "coverage": 0.874,
+                 "error": 0.031},
+                {"name": "full", "threshold": None, "risk": 0.05, "level": 0.9, "coverage": 0.0,
+                 "error": None}],
             "latency_fit": [
                 {"name": f"sub-{v}ms", "predicted_ms": v * self.random.uniform(0.93, 1.09), "measured_ms": v}
                 for v in (0.2, 0.4, 0.7, 1.1, 1.6, 2.4, 3.3, 4.6, 6.2)],

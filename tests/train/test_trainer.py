@@ -54,7 +54,7 @@ def recipe(corpus: Path, **changes: dict[str, Any]) -> Recipe:
         },
     }
     for part, values in changes.items():
-        parts[part] = {**parts[part], **values}
+        parts[part] = {**parts.get(part, {}), **values}
     return check_recipe(parts, "test")
 
 
@@ -262,6 +262,36 @@ def in_two_processes(ours: Recipe, out: Path) -> Iterator[subprocess.Popen[bytes
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
+
+
+def test_sparse_hidden_states_are_learnt_told_and_saved(corpus: Path, tmp_path: Path) -> None:
+    sparse = {"sites": {"block_out": 8, "mlp_in": 6}, "share": 0.5, "dense_layers": 1}
+    steps = {"steps": 20, "evaluate_every": 8, "tensorboard": True}
+    run = train(recipe(corpus, topk=sparse, train=steps), tmp_path / "run").folder
+    told = [line for line in read_record(run) if line["kind"] == "neurons"]
+    assert [line["step"] for line in told] == [8, 16, 20]
+    sites = "model.layers.0.block_out", "model.layers.0.post_attention_layernorm.topk"
+    assert set(told[0]["sites"]) == set(sites)
+    # In the first half of the steps k falls from all 32 entries.
+    ks = [line["sites"][sites[0]]["k"] for line in told]
+    assert 8 < ks[0] < 32
+    assert ks[1:] == [8, 8]
+    for line in told:
+        for site in line["sites"].values():
+            assert 0.0 <= site["dead"] <= 1.0 - site["always"] <= 1.0
+    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    assert model.config.topk == {"block_out": 8, "mlp_in": 6}
+    hidden = model(torch.tensor([[5, 6, 7]]), output_hidden_states=True).hidden_states
+    assert int((hidden[1] != 0).sum(dim=-1).max()) == 8
+    assert "8 at block_out" in (run / "model" / "README.md").read_text()
+
+
+def test_sparse_and_dense_models_begin_with_the_same_weights(corpus: Path, tmp_path: Path) -> None:
+    one = {"steps": 1, "warmup": 1.0}
+    dense = train(recipe(corpus, train=one, subsampling={"keep": 1.0}), tmp_path / "dense")
+    whole = {"sites": {"block_out": 32}, "shape": "none"}
+    sparse = recipe(corpus, train=one, subsampling={"keep": 1.0}, topk=whole)
+    assert losses(train(sparse, tmp_path / "sparse").folder) == losses(dense.folder)
 
 
 def test_tensorboard_gets_the_numbers_of_the_record(corpus: Path, tmp_path: Path) -> None:

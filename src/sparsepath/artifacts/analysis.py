@@ -177,6 +177,22 @@ class StageRecord(Artifact):
     learnt: str = ""
 
 
+class AloneFigures(Artifact):
+    """From which confidence on a candidate may answer without a person."""
+
+    name: str
+    threshold: float | None
+    """Least confidence, chosen on validation rows; None where none is known to keep the risk."""
+    risk: float
+    """Share of wrong answers among those given that is allowed."""
+    level: float
+    """Probability with which it is kept."""
+    coverage: float
+    """Share of the test rows that are answered alone."""
+    error: float | None
+    """Share of wrong ones among these; None where none is answered."""
+
+
 class Analysis(Artifact):
     """`analysis.json`; dictionaries without another key go by candidate name."""
 
@@ -189,6 +205,8 @@ class Analysis(Artifact):
     confusion: dict[str, Confusion] = Field(default_factory=dict)
     flips: dict[str, list[Flip]] = Field(default_factory=dict)
     calibration: dict[str, Calibration] = Field(default_factory=dict)
+    alone: list[AloneFigures] = Field(default_factory=list)
+    """Of the recommended candidate, the full model, and the ensemble if there is one."""
     latency_fit: list[LatencyFit] = Field(default_factory=list)
     dynamic: list[DynamicReport] = Field(default_factory=list)
     stages: list[StageRecord] = Field(default_factory=list)

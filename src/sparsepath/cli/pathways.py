@@ -42,9 +42,17 @@ def pathways_command() -> None:
     type=click.Path(path_type=Path),
     help="Texts of another kind; how well MODEL notices that is measured.",
 )
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="CSV file: label, spread, disagreement."
+)
 @json_option
 def ensemble_command(
-    model: Path, data: Path, foreign: Path | None, as_json: bool, **options: Any
+    model: Path,
+    data: Path,
+    foreign: Path | None,
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Answer DATA by random sub-models of MODEL and average them.
 
@@ -57,7 +65,7 @@ def ensemble_command(
     """
     with needs_extra("train", "sparsepath pathways"):
         from sparsepath.evaluate.ensemble_model import ensemble
-    found = ensemble(model, data, EnsembleOptions(**options), foreign=foreign)
+    found = ensemble(model, data, EnsembleOptions(**options), foreign=foreign, out=out)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2))
         return

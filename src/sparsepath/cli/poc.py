@@ -3,12 +3,12 @@
 import time
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import psutil
 
-from sparsepath.config import LANGUAGES, PocOptions, default_run_folder
+from sparsepath.config import LANGUAGES, PocOptions, TrainingMode, default_run_folder
 from sparsepath.errors import needs_extra
 
 DEMO = "demo"
@@ -61,6 +61,13 @@ _DEFAULTS = {field.name: field.default for field in fields(PocOptions)}
 @click.option("--target-size-mb", type=float, help="Recommend nothing larger (10^6 bytes).")
 @click.option(
     "--min-accuracy", type=float, help="Recommend nothing below this, 0 to 1 (validation rows)."
+)
+@click.option(
+    "--train",
+    type=click.Choice(get_args(TrainingMode)),
+    default=_DEFAULTS["train"],
+    show_default=True,
+    help="Fine-tune with all sources of attention, or with subsampled ones first.",
 )
 @click.option(
     "--allow-custom-code",

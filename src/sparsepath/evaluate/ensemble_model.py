@@ -1,12 +1,16 @@
 """A saved classifier as a self-ensemble on a labelled table: what it gains, when it is unsure."""
 
+import csv
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
+from sparsepath.artifacts.store import write_text_atomic
 from sparsepath.config import EnsembleOptions
 from sparsepath.data.tables import read_texts
 from sparsepath.evaluate.ensemble import (
@@ -17,7 +21,7 @@ from sparsepath.evaluate.ensemble import (
     member_curve,
     unsure,
 )
-from sparsepath.evaluate.labelled import read_labelled
+from sparsepath.evaluate.labelled import LabelledRows, read_labelled
 from sparsepath.evaluate.unfamiliar import Noticed, noticed
 from sparsepath.models.save import LoadedClassifier, load_classifier
 from sparsepath.pathways.dropout import run_dropout
@@ -72,6 +76,7 @@ def ensemble(
     options: EnsembleOptions | None = None,
     *,
     foreign: Path | str | None = None,
+    out: Path | str | None = None,
 ) -> EnsembleReport:
     """Answer a labelled table by random sub-models of one classifier, and by the dense model.
 
@@ -83,10 +88,14 @@ def ensemble(
         options: settings other than the usual ones.
         foreign: texts of another kind, which the model should be unsure about; labels are not
             needed. As many as `data` has at most.
+        out: a CSV file to write: for each row that was answered `row`, `label`, `probability` and,
+            over the members, `spread` (standard deviation of that probability) and `disagreement`
+            (share that gives another label).
 
     Raises:
         DataError: if a table cannot be read, or has labels that the model does not know.
         ModelError: if the model cannot be read.
+        RunError: if `out` cannot be written.
     """
     options = options or EnsembleOptions()
     seed = options.seed
@@ -100,6 +109,8 @@ def ensemble(
     is_calibration[np.random.default_rng(seed).permutation(len(truth))[: len(truth) // 3]] = True
     shown = ~is_calibration
     doubt = unsure(probabilities[:, shown])
+    if out is not None:
+        _write_rows(Path(out), loaded, rows, probabilities)
     return EnsembleReport(
         model=str(folder),
         options=options,
@@ -113,6 +124,27 @@ def ensemble(
         alone=answer_alone(probabilities.mean(axis=0), truth, is_calibration, risk=options.risk),
         noticed=[] if foreign is None else _notice(loaded, rows.encoded, found, foreign, options),
     )
+
+
+def _write_rows(
+    out: Path,
+    loaded: LoadedClassifier,
+    rows: LabelledRows,
+    probabilities: Float[np.ndarray, "members rows labels"],
+) -> None:
+    """Write what the ensemble says about each row, and how far its members differ."""
+    names = {
+        int(number): str(name) for number, name in (loaded.model.config.id2label or {}).items()
+    }
+    mean, doubt = probabilities.mean(axis=0), unsure(probabilities)
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["row", "label", "probability", "spread", "disagreement"])
+    for place in np.argsort(rows.row_ids):
+        told = (mean[place].max(), doubt.spread[place], doubt.disagreement[place])
+        label = names[int(mean[place].argmax())]
+        writer.writerow([rows.row_ids[place], label, *(f"{value:.6f}" for value in told)])
+    write_text_atomic(out, lines.getvalue())
 
 
 def _members(

@@ -69,7 +69,7 @@ def find_explainable(model: Path, text: str) -> Path:
     if manifest is not None and manifest.kind == "cascade":
         stage = int(load_engine(folder, precision=precision).answer([text]).stages[0])
         return find_explainable(member(folder, manifest.stages[stage], is_folder=True), text)
-    if manifest is not None and manifest.kind == "early-exit":
+    if manifest is not None and manifest.kind in {"early-exit", "self-ensemble"}:
         return _parent(folder)
     if not (folder / "config.json").is_file():
         raise ModelError(

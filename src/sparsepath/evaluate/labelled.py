@@ -22,6 +22,8 @@ class LabelledRows(NamedTuple):
     """Token ids of each text."""
     truth: NDArray[np.int64]
     """Class index of each."""
+    row_ids: list[int]
+    """Where each row was in the table, from 0."""
 
 
 def read_labelled(
@@ -48,4 +50,5 @@ def read_labelled(
             hint=f"use a table with the model's labels: {', '.join(list(numbers)[:SHOWN_LABELS])}",
         )
     encoded = encode_texts(loaded.tokenizer, table.texts, config.max_length)
-    return LabelledRows(encoded, np.array([numbers[label] for label in table.labels]))
+    truth = np.array([numbers[label] for label in table.labels])
+    return LabelledRows(encoded, truth, table.row_ids)

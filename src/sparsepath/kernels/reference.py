@@ -6,7 +6,8 @@ a fast kernel and this file disagree, this file is right.
 Shape letters: B examples, H query heads, K key and value heads, N positions, D width of a head.
 
 Source: Hussain et al. 2023, "The Information Pathways Hypothesis", arXiv 2306.01705 (subsampled
-self-attention: sources are left out, targets never).
+self-attention: sources are left out, targets never); Takahashi et al. 2025, "TopK Language Models",
+arXiv 2506.21468 (only the k largest entries are kept).
 """
 
 import torch
@@ -38,6 +39,43 @@ def attend(
     sees_any = visible.any(dim=-1, keepdim=True)
     weights_BHNN = scores_BHNN.masked_fill(~sees_any, 0.0).softmax(dim=-1) * sees_any
     return weights_BHNN @ value
+
+
+def largest(
+    x: Float[Tensor, "*rows width"], k: int
+) -> tuple[Float[Tensor, "*rows k"], Int[Tensor, "*rows k"]]:
+    """Find the k largest entries of each row: NaN above everything, ties to the lowest index.
+
+    Args:
+        x: any rows.
+        k: 1 to width.
+
+    Returns:
+        The entries and where they stand, by ascending place.
+    """
+    # A stable sort leaves equal entries in their order; -0 and +0 are equal.
+    order = (x + 0.0).sort(dim=-1, descending=True, stable=True).indices
+    indices = order[..., :k].sort(dim=-1).values
+    return x.gather(-1, indices), indices
+
+
+def sparse_linear(
+    values: Float[Tensor, "*rows k"],
+    indices: Int[Tensor, "*rows k"],
+    weight: Float[Tensor, "inputs outputs"],
+    bias: Float[Tensor, " outputs"] | None = None,
+) -> Float[Tensor, "*rows outputs"]:
+    """Multiply rows that are zero but for k entries with a matrix.
+
+    Args:
+        values: the entries.
+        indices: where they stand; none twice in a row.
+        weight: one row an input.
+        bias: added to every output.
+    """
+    dense = torch.zeros(*values.shape[:-1], len(weight), dtype=values.dtype, device=values.device)
+    product = dense.scatter_(-1, indices, values) @ weight
+    return product if bias is None else product + bias
 
 
 def visible_sources(

@@ -1,12 +1,14 @@
 """A Llama of any size with fresh weights, and a byte-level tokenizer made from a corpus."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from sparsepath.errors import ConfigError
+from sparsepath.models.topk_lm import TopKConfig, TopKForCausalLM
 
 END = "<|end|>"
 """The token between documents."""
@@ -86,6 +88,25 @@ def fresh_llama(  # noqa: PLR0913 - a shape has so many sizes
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return LlamaForCausalLM(config)
+
+
+def fresh_topk(llama: LlamaForCausalLM, **topk: Any) -> TopKForCausalLM:
+    """Make a model with sparse hidden states and the weights of a Llama.
+
+    Args:
+        llama: of the same shape.
+        topk: settings of `TopKConfig` beside those of a Llama.
+
+    Raises:
+        ConfigError: if a site is unknown, or keeps more entries than there are.
+    """
+    settings = llama.config.to_dict()
+    for name in ("model_type", "architectures", "auto_map", "transformers_version"):
+        settings.pop(name, None)
+    with torch.random.fork_rng():
+        found = TopKForCausalLM(TopKConfig(**settings, **topk))
+    found.load_state_dict(llama.state_dict())
+    return found
 
 
 def _first(texts: Iterator[str], limit: int) -> Iterator[str]:

@@ -24,6 +24,7 @@ from sparsepath.models.weights import Affine
 from sparsepath.pathways.controls import layer_drop_masks
 from sparsepath.poc.answers import valid_answers, valid_right
 from sparsepath.poc.baselines import no_layers
+from sparsepath.poc.ensemble import add_ensemble
 from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import latency_model
@@ -126,6 +127,8 @@ def run_dynamic(work: Workspace, budget_s: float) -> str:
     said = _write_cascades(work, wanted_cascades(answers, line), "fp32")
     exits = _early_exit(work, budget_s, line)
     said.append(f"early-exit {exits.accuracy:.1%} at {exits.cost_ms:.2f} ms")
+    if work.options.train == "ssa":
+        said.append(add_ensemble(work, budget_s))
     if budget_s >= LEAST_INT8_SECONDS:
         answers = _int8_answers(work, [answer.name for answer in answers])
         line = StaticLine([(a.cost_ms, float(a.is_right.mean())) for a in answers])

@@ -14,6 +14,7 @@ from sparsepath.models.families import encoder_sites
 from sparsepath.models.units import UnitMask
 from sparsepath.poc.comparison import Answered
 from sparsepath.poc.controls import TfidfEngine
+from sparsepath.poc.ensemble import MEMBERS, NAME
 from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import latency_model
 from sparsepath.poc.workspace import Workspace
@@ -143,6 +144,8 @@ def _size(work: Workspace, draft: Draft) -> tuple[int, int, int | None]:
     anatomy = _anatomy(work, draft)
     n_bytes = size_bytes(work.path(draft.folder), draft.precision)
     n_flops = None if draft.kind == "dynamic" else anatomy.n_flops
+    if draft.kind == "ensemble":
+        n_flops = MEMBERS * anatomy.n_flops
     return anatomy.n_parameters, n_bytes, n_flops
 
 
@@ -152,7 +155,7 @@ def _anatomy(work: Workspace, draft: Draft) -> Anatomy:
     key = f"anatomy of {draft.folder}"
     known = work.memory.get(key)
     if not isinstance(known, Anatomy):
-        is_full = draft.name == "early-exit"
+        is_full = draft.name in {"early-exit", NAME}
         model = work.full if is_full else work.load(Path(draft.folder).name)
         known = Anatomy(
             n_parameters=sum(parameter.numel() for parameter in model.parameters()),

@@ -1,16 +1,22 @@
 """Third stage: fine-tune the whole model within its time."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import torch
 
 from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.families import encoder_sites
+from sparsepath.nn.subsampling import subsample
 from sparsepath.poc.baselines import base_classifier, whole_classifier
 from sparsepath.poc.saving import save_candidate
 from sparsepath.poc.state import Draft
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
 from sparsepath.train.checkpoint import FileCheckpoints
 from sparsepath.train.finetune import label_loss
-from sparsepath.train.loop import FitConfig, FitJob, fit
+from sparsepath.train.loop import FitConfig, FitJob, FitResult, fit
+from sparsepath.train.schedule import KeepSchedule
 
 FULL = FitConfig(
     learning_rate=1e-4,
@@ -22,6 +28,9 @@ FULL = FitConfig(
 )
 """How the full model is fitted."""
 
+SSA = KeepSchedule(keep=0.5, dense=0.2)
+"""Sources of attention that `--train ssa` keeps over the steps."""
+
 FEW_LABELS = 5
 """Up to so many labels the classifier starts from zero instead of from logistic regression."""
 
@@ -31,19 +40,8 @@ def run_full(work: Workspace, budget_s: float) -> str:
     model = base_classifier(work)
     _start_classifier(work, model)
     checkpoints = FileCheckpoints(work.work_folder / "full-fit.safetensors")
-    job = FitJob(
-        model=model,
-        encoded=work.train.encoded,
-        pad_id=work.pad_id,
-        loss=label_loss(work.train.labels),
-        validate=work.judge,
-        seed=work.options.seed,
-        budget_s=budget_s,
-        on_step=lambda done, planned, learnt: work.progress.say(
-            f"step {done} of {planned}, {learnt}"
-        ),
-    )
-    result = fit(job, FULL, checkpoints=checkpoints)
+    with _attention(work, model) as follow:
+        result = _fit(work, model, budget_s, checkpoints, follow)
     draft = Draft(
         name="full",
         kind="full",
@@ -62,6 +60,51 @@ def run_full(work: Workspace, budget_s: float) -> str:
         f"{result.best.accuracy:.1%} right on validation rows after {result.n_steps} steps "
         f"({result.epochs:.1f} passes)"
     )
+
+
+def _fit(
+    work: Workspace,
+    model: PathwayClassifier,
+    budget_s: float,
+    checkpoints: FileCheckpoints,
+    follow: Callable[[int, int], None],
+) -> FitResult:
+    """Fine-tune within the time."""
+
+    def on_step(done: int, planned: int, learnt: str) -> None:
+        follow(done, planned)
+        work.progress.say(f"step {done} of {planned}, {learnt}")
+
+    job = FitJob(
+        model=model,
+        encoded=work.train.encoded,
+        pad_id=work.pad_id,
+        loss=label_loss(work.train.labels),
+        validate=work.judge,
+        seed=work.options.seed,
+        budget_s=budget_s,
+        on_step=on_step,
+    )
+    # Attention is subsampled in training mode only, which short fits would leave.
+    config = FULL if work.options.train == "dense" else replace(FULL, short_epochs=0.0)
+    return fit(job, config, checkpoints=checkpoints)
+
+
+@contextmanager
+def _attention(work: Workspace, model: PathwayClassifier) -> Iterator[Callable[[int, int], None]]:
+    """Let attention be subsampled where the run asks for it; yields what is told each step."""
+    if work.options.train == "dense":
+        yield lambda done, planned: None
+        return
+    generator = torch.Generator()
+    with subsample(model.encoder, keep=SSA.keep, per_example=True, generator=generator) as sampler:
+
+        def follow(done: int, planned: int) -> None:
+            sampler.set_keep(SSA.at(done, planned))
+            # What a step draws follows from its number, so that a fit goes on exactly.
+            generator.manual_seed(work.options.seed * 1_000_003 + done)
+
+        yield follow
 
 
 def _start_classifier(work: Workspace, model: PathwayClassifier) -> None:

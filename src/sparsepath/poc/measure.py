@@ -8,13 +8,16 @@ import torch
 from sparsepath.artifacts.schema import DataSummary, Results
 from sparsepath.artifacts.store import write_json_atomic
 from sparsepath.evaluate.cost import Latency, measure_latency, peak_rss_bytes
-from sparsepath.poc.answers import candidate_engine, valid_right
+from sparsepath.poc.analysis import update_analysis
+from sparsepath.poc.answers import candidate_engine, valid_answers, valid_right
 from sparsepath.poc.comparison import Answered, write_comparison
+from sparsepath.poc.ensemble import MEMBERS
 from sparsepath.poc.figures import Costs, figures_of, latency_anchors
-from sparsepath.poc.recommend import mark_pareto, recommend
+from sparsepath.poc.recommend import Judged, mark_pareto, recommend
 from sparsepath.poc.saving import add_int8
 from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import JUDGE_ROWS
+from sparsepath.poc.unsure import alone_figures
 from sparsepath.poc.workspace import QUALITY_BATCH, Workspace
 
 FULL_ANSWERS = "full-answers"
@@ -52,7 +55,7 @@ def run_measure(work: Workspace, budget_s: float) -> str:
     """Measure everything, mark the Pareto line and recommend one candidate."""
     _add_int8_variants(work)
     drafts = {draft.name: draft for draft in work.state.drafts}
-    errors = _judge(work, drafts)
+    judged = _judge(work, drafts)
     answered = _answer(work, drafts, ANSWER_SHARE * budget_s)
     work.save_tensors(
         FULL_ANSWERS,
@@ -65,7 +68,7 @@ def run_measure(work: Workspace, budget_s: float) -> str:
     memory = _memory(work, drafts, answered, MEMORY_SHARE * budget_s)
     costs = Costs(latency, memory, latency_anchors(work, latency))
     candidates = mark_pareto([figures_of(work, d, answered, costs) for d in drafts.values()])
-    recommended = recommend(candidates, work.options, errors=errors)
+    recommended = recommend(candidates, work.options, judged=judged)
     rows = work.rows_file
     write_json_atomic(
         work.folder / "results.json",
@@ -82,6 +85,9 @@ def run_measure(work: Workspace, budget_s: float) -> str:
         ),
     )
     write_comparison(work, candidates, answered, latency)
+    ensembles = [name for name, draft in drafts.items() if draft.kind == "ensemble"]
+    shown = [recommended.name, "full", *ensembles]
+    update_analysis(work.folder, alone=alone_figures(work, drafts, answered, shown))
     chosen = next(c for c in candidates if c.name == recommended.name)
     return (
         f"{len(candidates)} candidates measured; recommended: {chosen.name}, "
@@ -107,27 +113,29 @@ def _add_int8_variants(work: Workspace) -> None:
             add_int8(work, draft)
 
 
-def _judge(work: Workspace, drafts: Mapping[str, Draft]) -> dict[str, float]:
+def _judge(work: Workspace, drafts: Mapping[str, Draft]) -> dict[str, Judged]:
     """Let candidates near the full model answer all validation rows, each in its own engine.
 
-    Their drafts get that accuracy. Returned is the standard error of the difference to the full
-    model; for a candidate that was judged roughly and lies far below, that of the rough judgement.
+    Their drafts get that accuracy. A candidate that was judged roughly and lies far below has the
+    error of the rough judgement.
     """
     n = len(work.valid.texts)
     full = valid_right(work, drafts["full"]).astype(np.float64)
     drafts["full"].accuracy_valid = float(full.mean())
-    errors = {"full": 0.0}
+    full_labels = valid_answers(work, drafts["full"]).argmax(axis=1)
+    judged = {"full": Judged(same_labels=1.0)}
     for name, draft in drafts.items():
         if name == "full" or draft.control is not None or draft.folder is None:
             continue
         if (draft.accuracy_valid or 0.0) < float(full.mean()) - JUDGED_AGAIN:
-            errors[name] = 0.5 / min(JUDGE_ROWS, n) ** 0.5
+            judged[name] = Judged(0.5 / min(JUDGE_ROWS, n) ** 0.5)
             continue
         right = valid_right(work, draft).astype(np.float64)
         draft.accuracy_valid = float(right.mean())
-        errors[name] = float((right - full).std()) / n**0.5
+        same = float((valid_answers(work, draft).argmax(axis=1) == full_labels).mean())
+        judged[name] = Judged(float((right - full).std()) / n**0.5, same)
         work.progress.say(f"{name}: {draft.accuracy_valid:.1%} on validation rows")
-    return errors
+    return judged
 
 
 def _answer(work: Workspace, drafts: Mapping[str, Draft], budget_s: float) -> Answered:
@@ -161,6 +169,8 @@ def _affordable_rows(work: Workspace, drafts: Mapping[str, Draft], budget_s: flo
 
 def _share_of_full(draft: Draft, full_ms: float) -> float:
     """About how long a candidate takes for a row, as a share of the full model."""
+    if draft.kind == "ensemble":
+        return float(MEMBERS)
     if draft.predicted_ms is not None:
         return draft.predicted_ms / full_ms
     return INT8_SHARE if draft.precision == "int8" else 1.0 if draft.name == "full" else 0.5

@@ -1,12 +1,30 @@
 """Which candidate to take, by a rule that was written down before anything was measured."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sparsepath.artifacts.schema import Candidate, Recommended
 from sparsepath.config import PocOptions
 
 POINT = 0.01
 """Accuracy that may be lost when no constraint is given: 1 point."""
+
+CERTAINTY = 1.64
+"""Standard errors that chance may have flattered a candidate by: 95 % on one side."""
+
+SAME_LABELS = 0.98
+"""A candidate that gives the full model's label on so many rows loses less than a point: of the
+labels that change, some become right and some were wrong before and stay so, and hardly ever more
+than half are lost."""
+
+
+class Judged(NamedTuple):
+    """How a candidate compares with the full model on validation rows."""
+
+    error: float = 0.0
+    """Standard error of the difference in accuracy."""
+    same_labels: float = 0.0
+    """Share of rows with the full model's label."""
 
 
 def mark_pareto(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -32,23 +50,24 @@ def recommend(
     candidates: Sequence[Candidate],
     options: PocOptions,
     *,
-    errors: Mapping[str, float] | None = None,
+    judged: Mapping[str, Judged] | None = None,
 ) -> Recommended:
     """Choose one candidate.
 
-    Without constraints: the smallest latency with a validation accuracy within one point of the
-    full model's, even if chance flattered it by one standard error: the best of many candidates
-    on a thousand rows is usually a lucky one. With constraints: among those that meet them, the
+    Without constraints: the smallest latency that is surely within one point of the full model on
+    validation rows. Sure is what stays within it even if chance flattered it (the best of many
+    candidates on a thousand rows is usually a lucky one), or hardly ever says anything else than
+    the full model. With constraints: among those that meet them, the
     most accurate when a latency or a size is given, else the fastest. The choice looks at
     validation accuracy, so that the test accuracy of what is recommended stays an honest figure.
 
     Args:
         candidates: All of them, the full model among them; controls are passed over.
         options: The constraints.
-        errors: Standard error of a candidate's difference to the full model on validation rows, by
-            name; 0 where it is not given.
+        judged: How sure the difference to the full model is, by name; where it is not given, the
+            accuracies are taken for the truth.
     """
-    errors = errors or {}
+    judged = judged or {}
     open_ones = [c for c in candidates if not c.is_control]
     full = next(c for c in open_ones if c.name == "full")
     has_target = options.target_latency_ms is not None or options.target_size_mb is not None
@@ -56,14 +75,21 @@ def recommend(
     if has_target or options.min_accuracy is not None:
         return _constrained(meeting, open_ones, options, has_target=has_target)
     least = _valid(full) - POINT
-    fit = [c for c in open_ones if _valid(c) - errors.get(c.name, 0.0) >= least] or [full]
+    fit = [c for c in open_ones if _is_sure(c, judged.get(c.name, Judged()), least)] or [full]
     best = min(fit, key=lambda c: (_latency(c), c.name))
     return Recommended(
         name=best.name,
         rule="smallest latency with accuracy within 1 point of full",
-        why=f"{len(fit)} of {len(open_ones)} candidates were within 1 point of the full model on "
-        f"the validation rows, one standard error taken off; of these {best.name} answers fastest",
+        why=f"{len(fit)} of {len(open_ones)} candidates are surely within 1 point of the full "
+        f"model by the validation rows; of these {best.name} answers fastest",
     )
+
+
+def _is_sure(candidate: Candidate, judged: Judged, least: float) -> bool:
+    """Say whether a candidate reaches an accuracy, chance taken off."""
+    if candidate.name == "full" or judged.same_labels >= SAME_LABELS:
+        return True
+    return _valid(candidate) - CERTAINTY * judged.error >= least
 
 
 def _constrained(

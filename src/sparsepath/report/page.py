@@ -17,6 +17,7 @@ from sparsepath.report.section import Section
 from sparsepath.report.summary import summary
 from sparsepath.report.tradeoff import tradeoff
 from sparsepath.report.units import units
+from sparsepath.report.unsure import unsure
 
 SECTIONS: tuple[Callable[[View], Section | None], ...] = (
     tradeoff,
@@ -29,6 +30,7 @@ SECTIONS: tuple[Callable[[View], Section | None], ...] = (
     confusion,
     flips,
     calibration,
+    unsure,
     explained,
     costs.latency,
     costs.dynamic,

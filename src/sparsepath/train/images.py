@@ -12,7 +12,7 @@ from sparsepath.data.images import Images, read_images, split_images
 from sparsepath.data.order import places_of_step
 from sparsepath.errors import ConfigError
 from sparsepath.train.recipe import Recipe
-from sparsepath.train.task import Batch, Evaluation, Task
+from sparsepath.train.task import Batch, Evaluation, Outputs, Task
 
 EVALUATED_AT_ONCE = 256
 """Images of a batch that is only scored."""
@@ -91,17 +91,21 @@ class ImageTask(Task):
         return functional.cross_entropy(logits_BC.float(), batch["labels"])
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
-        """Score a model on held-out or test images."""
+    def outputs(self, model: nn.Module, part: str) -> Outputs:
+        """Let a model answer held-out or test images."""
         images: Images = self._images.held_out if part == "held-out" else self._images.test
         device = next(model.parameters()).device
-        model.eval()
         logits = [
             model(pixel_values=pixels.to(device)).logits.float().cpu()
             for pixels in torch.from_numpy(images.pixels).split(EVALUATED_AT_ONCE)
         ]
+        return Outputs(torch.cat(logits), torch.from_numpy(images.labels))
+
+    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
+        """Score a model on held-out or test images."""
+        model.eval()
+        logits_NC, labels_N = self.outputs(model, part)
         model.train()
-        logits_NC, labels_N = torch.cat(logits), torch.from_numpy(images.labels)
         accuracy = float((logits_NC.argmax(dim=-1) == labels_N).double().mean())
         loss = float(functional.cross_entropy(logits_NC, labels_N))
         return Evaluation(part, loss, {"accuracy": accuracy}, len(labels_N))

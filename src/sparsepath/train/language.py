@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from sparsepath.data.corpus import documents, is_held_out
 from sparsepath.data.shards import TokenShard, is_written, write_shard
 from sparsepath.errors import ConfigError, DataError
-from sparsepath.models.language import END, fresh_llama, train_byte_tokenizer
+from sparsepath.models.language import END, fresh_llama, fresh_topk, train_byte_tokenizer
 from sparsepath.models.tokenizer import parse_tokenizer
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Task
@@ -63,9 +63,9 @@ class LanguageTask(Task):
         return f"{self._recipe.data.source}, {index.n_tokens:,} tokens of {index.vocabulary:,}"
 
     def model(self) -> PreTrainedModel:
-        """Make a Llama with fresh weights."""
-        shape = self._recipe.model
-        return fresh_llama(
+        """Make a Llama with fresh weights; with sparse hidden states where the recipe has sites."""
+        shape, sparse = self._recipe.model, self._recipe.topk
+        llama = fresh_llama(
             vocabulary=self._train.index.vocabulary,
             length=self._recipe.data.length,
             d_model=shape.d_model,
@@ -74,6 +74,17 @@ class LanguageTask(Task):
             n_kv_heads=shape.n_kv_heads,
             d_mlp=shape.d_mlp,
             seed=self._recipe.seed,
+        )
+        if not sparse.sites:
+            return llama
+        return fresh_topk(
+            llama,
+            topk=dict(sparse.sites),
+            topk_by=sparse.by,
+            topk_positive=sparse.positive,
+            n_always_on=sparse.always_on,
+            n_dense_layers=sparse.dense_layers,
+            straight_through=sparse.straight_through,
         )
 
     def batch(self, step: int) -> Batch:

@@ -20,7 +20,7 @@ from sparsepath.data.order import places_of_step
 from sparsepath.errors import DataError
 from sparsepath.models.graph_transformer import GraphConfig, GraphTransformer
 from sparsepath.train.recipe import Recipe
-from sparsepath.train.task import Batch, Evaluation, Task
+from sparsepath.train.task import Batch, Evaluation, Outputs, Task
 
 EVALUATED_AT_ONCE = 64
 """Molecules of a batch that is only scored."""
@@ -93,18 +93,24 @@ class MoleculeTask(Task):
         return functional.mse_loss(values.float(), batch["values"])
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
-        """Score a model on held-out or test molecules."""
+    def outputs(self, model: nn.Module, part: str) -> Outputs:
+        """Let a model answer held-out or test molecules."""
         molecules = self._held_out if part == "held-out" else self._test
         device = next(model.parameters()).device
-        model.eval()
-        errors = []
+        found, truth = [], []
         for start in range(0, len(molecules), EVALUATED_AT_ONCE):
             batch = self._padded(molecules[start : start + EVALUATED_AT_ONCE])
             inputs = (batch[name].to(device) for name in ("atoms", "bonds", "is_real"))
-            errors.append(model(*inputs).values.float().cpu() - batch["values"])
+            found.append(model(*inputs).values.float().cpu())
+            truth.append(batch["values"])
+        return Outputs(torch.cat(found).unsqueeze(-1), torch.cat(truth))
+
+    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
+        """Score a model on held-out or test molecules."""
+        model.eval()
+        values_N1, truth_N = self.outputs(model, part)
         model.train()
-        error_N = torch.cat(errors)
+        error_N = values_N1.squeeze(-1) - truth_N
         scores = {
             "mean_absolute_error": float(error_N.abs().mean()) * self._deviation,
             "root_mean_squared_error": float(error_N.square().mean().sqrt()) * self._deviation,

@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sparsepath.errors import ConfigError
 from sparsepath.nn.sampling import Mode
+from sparsepath.nn.topk import Annealing, By, KSchedule
 from sparsepath.train.schedule import KeepSchedule, RateSchedule, Shape
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Site = Literal["block_out", "attn_in", "attn_out", "mlp_in", "mlp_hidden"]
 
 
 TaskName = Literal[
@@ -46,6 +48,7 @@ ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
     "tokenizer.file": ("language-model",),
     "tokenizer.size": ("language-model",),
     "model.n_kv_heads": ("language-model",),
+    "topk.sites": ("language-model",),
     "model.patch": ("image-classification",),
     "model.dropout": SPLIT,
     "model.d_edge": ("molecule-regression",),
@@ -157,6 +160,40 @@ class SubsamplingPart(_Part):
         return KeepSchedule(keep=self.keep, keep_last=self.keep_last, dense=self.dense)
 
 
+class TopKPart(_Part):
+    """Sparse hidden states of a language model. Without sites it is dense."""
+
+    sites: dict[Site, Count] = {}
+    """Entries that are kept, by site: `block_out`, `attn_in`, `attn_out`, `mlp_in` and
+    `mlp_hidden`."""
+
+    by: By = "value"
+    """What is largest: the `value`, or its `magnitude`."""
+
+    positive: bool = False
+    """Whether kept entries below zero become zero."""
+
+    always_on: Annotated[int, Field(ge=0)] = 0
+    """First entries of each hidden state, kept beside the others."""
+
+    dense_layers: Annotated[int, Field(ge=0)] = 1
+    """Last layers without any sparse site."""
+
+    straight_through: bool = False
+    """Whether gradients pass to entries that were dropped."""
+
+    shape: Annealing = "linear"
+    """How the number of kept entries falls from all of them: `linear`, `cosine`, or `none`."""
+
+    share: Share = 0.3
+    """Share of the steps over which it falls."""
+
+    @property
+    def schedule(self) -> KSchedule:
+        """The number of kept entries over the steps."""
+        return KSchedule(shape=self.shape, share=self.share)
+
+
 class TrainPart(_Part):
     """How weights are moved, and what is kept of it."""
 
@@ -244,6 +281,7 @@ class Recipe(_Part):
     tokenizer: TokenizerPart = TokenizerPart()
     model: ModelPart = ModelPart()
     subsampling: SubsamplingPart = SubsamplingPart()
+    topk: TopKPart = TopKPart()
     train: TrainPart = TrainPart()
 
 

@@ -1,7 +1,8 @@
 """`train.jsonl`: what happened at each step of a training, a line each, written at once.
 
 Lines of kind `step` have `step` (steps done), `loss_nats`, `lr`, `tokens` (so far), `wall_s` (so
-far) and `keep`; of kind `evaluation` the scores of a look at held-out rows; of kind `event` what
+far) and `keep`; of kind `evaluation` the scores of a look at held-out rows; of kind `neurons` what
+sparse sites keep and the shares of neurons that never or always fired; of kind `event` what
 happened, such as `started` or `resumed`.
 """
 

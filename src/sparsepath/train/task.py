@@ -37,6 +37,15 @@ class Evaluation(NamedTuple):
         return ", ".join([f"loss {self.loss_nats:.4f}", *told])
 
 
+class Outputs(NamedTuple):
+    """What a model says about every row of a part, and what is true."""
+
+    values: Float[Tensor, "rows outputs"]
+    """Logits of the labels; of a regression one number in standard deviations."""
+    truth: Tensor
+    """Class indices, or numbers in standard deviations; [rows]."""
+
+
 class Task(ABC):
     """One thing that is learnt."""
 
@@ -65,6 +74,10 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, model: nn.Module, part: str) -> Evaluation:
         """Score a model, in evaluation mode, on a part; it goes back to training mode."""
+
+    def outputs(self, model: nn.Module, part: str) -> Outputs | None:
+        """Let a model, in the mode that it is in, answer all rows of a part; None for languages."""
+        return None
 
     def told(self, loss_nats: float) -> str:
         """Say a training loss as a person wants to read it."""

@@ -30,6 +30,8 @@ class Events:
 
     def add(self, kind: str, step: int, facts: dict[str, Any]) -> None:
         """Write the numbers of one line."""
+        for site, values in facts.get("sites", {}).items():
+            self.add(f"{kind}/{site}", step, values)
         group = facts.get("part", kind)
         for name, value in facts.items():
             if isinstance(value, int | float) and name not in NO_CURVE:

@@ -19,7 +19,7 @@ from sparsepath.models.classifier import PathwayClassifier, from_encoder
 from sparsepath.models.save import save_classifier
 from sparsepath.trace.batches import bucketed_batches, encode_texts
 from sparsepath.train.recipe import Recipe
-from sparsepath.train.task import Batch, Evaluation, Task
+from sparsepath.train.task import Batch, Evaluation, Outputs, Task
 
 DOCSTRINGS = "stdlib"
 """The source that needs no file: the standard library's docstrings, by area."""
@@ -106,21 +106,26 @@ class TextTask(Task):
         return functional.cross_entropy(logits_BC.float(), batch["labels"])
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
-        """Score a model on held-out or test rows."""
+    def outputs(self, model: nn.Module, part: str) -> Outputs:
+        """Let a model answer held-out or test rows."""
         rows = self._split.valid if part == "held-out" else self._split.test
         encoded = [self._encoded[int(row)] for row in rows]
         labels_N = self._labels[torch.from_numpy(rows)]
         device = next(model.parameters()).device
         logits_NC = torch.empty(len(rows), len(self._split.label_names))
         pad_id = int(self._base.encoder.config.pad_token_id)
-        model.eval()
         for batch in bucketed_batches(encoded, None, EVALUATED_AT_ONCE, pad_id=pad_id):
             found = model(
                 input_ids=batch.input_ids.to(device),
                 attention_mask=batch.attention_mask.to(device),
             )
             logits_NC[batch.rows] = found.logits.float().cpu()
+        return Outputs(logits_NC, labels_N)
+
+    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
+        """Score a model on held-out or test rows."""
+        model.eval()
+        logits_NC, labels_N = self.outputs(model, part)
         model.train()
         accuracy = float((logits_NC.argmax(dim=-1) == labels_N).double().mean())
         loss = float(functional.cross_entropy(logits_NC, labels_N))

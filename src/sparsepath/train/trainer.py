@@ -36,6 +36,7 @@ from sparsepath.train.optimizers import make_optimizers, set_rates
 from sparsepath.train.recipe import Recipe, TaskName
 from sparsepath.train.record import Record
 from sparsepath.train.sharding import shard, whole
+from sparsepath.train.sparsity import Sparsity
 from sparsepath.train.task import Batch, Evaluation, Task, cut
 from sparsepath.train.tensorboard import Events
 from sparsepath.train.texts import TextTask
@@ -136,6 +137,7 @@ class _Training:
         self.model, self.optimizers = self._prepared()
         self.model.train()
         self.sampler: Subsampler | None = None
+        self.sparsity = Sparsity(self.plain_model, recipe.topk.schedule)
         self.step, self.mean_nats, self.lowest_nats, self.earlier_s = 0, math.nan, math.inf, 0.0
         checkpoints = find_checkpoints(out / CHECKPOINTS_FOLDER)
         if checkpoints:
@@ -190,6 +192,7 @@ class _Training:
         keep = self.recipe.subsampling.schedule.at(self.step, n_steps)
         rate = set_rates(self.optimizers, factor)
         self._seed(keep)
+        self.sparsity.follow(self.step, n_steps)
         loss_nats = self._accumulate()
         self._check(loss_nats)
         self.accelerator.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
@@ -207,6 +210,10 @@ class _Training:
     def evaluate(self, part: str) -> Evaluation:
         """Look at rows that weights are not fitted on, dense."""
         found = self.task.evaluate(self.plain_model, part)
+        if self.accelerator.is_main_process and self.sparsity.sites:
+            neurons = self.sparsity.neurons()
+            self.record.add("neurons", self.step, sites=neurons)
+            self.progress.note(f"step {self.step}: {self.sparsity.sentence(neurons)}")
         if self.accelerator.is_main_process:
             self.record.add(
                 "evaluation",
@@ -392,6 +399,9 @@ def _save_model(run: _Training, model: PreTrainedModel, evaluation: Evaluation) 
         + ("" if part.keep_last is None else f" to {part.keep_last:g}")
         + f", {part.mode}), the last {n_dense} of {run.recipe.train.steps} steps dense"
     )
+    if run.sparsity.sites:
+        kept = ", ".join(f"{k} at {site}" for site, k in run.recipe.topk.sites.items())
+        history += f"; sparse hidden states: {kept}, the last {run.recipe.topk.dense_layers} dense"
     card = f"""---
 library_name: transformers
 ---

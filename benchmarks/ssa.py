@@ -1,0 +1,294 @@
+"""Training with subsampled attention against dense training, tuned alike, on several tasks.
+
+    python benchmarks/ssa.py [--tasks digits molecules ...] [--data DATA] [--seeds 0 1 2]
+
+Every task is a recipe and a list of step counts. The dense model's best count is the one with the
+lowest mean held-out loss over the seeds; losses on test rows are compared there, at twice the
+count, and where both take equal time. Then each finished model is asked as a self-ensemble. Tasks
+with files need --data, the folder with `cls/`, `mol/`, `lm/` and `vision/`; run folders are kept
+under --runs, and a finished one is taken as it is.
+"""
+
+import argparse
+import io
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from scipy.stats import t as student_t
+from torch.nn import functional
+
+from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
+from sparsepath.artifacts.provenance import machine, now_utc, package_versions
+from sparsepath.evaluate.ensemble import figures
+from sparsepath.nn.subsampling import subsample
+from sparsepath.train.recipe import Recipe, read_recipe
+from sparsepath.train.record import read_record
+from sparsepath.train.task import Task
+from sparsepath.train.trainer import DATA_FOLDER, MODEL_FOLDER, RECIPE_FILE, make_task
+
+MINUTES = 20
+RESULTS = Path("benchmarks/results/ssa.json")
+RECIPES = Path("recipes")
+MEMBERS = 16
+N_IMAGES, N_TEST_IMAGES = 10_000, 2_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One task: what is trained, and for how long."""
+
+    recipe: str
+    """Name under `recipes/`, without `-dense` or `-ssa`."""
+    steps: tuple[int, ...]
+    """Step counts that are tried, ascending."""
+    changes: tuple[str, ...] = ()
+    """Changes of the recipe, as for `--set`; `DATA` stands for the data folder."""
+    prepare: Callable[[Path, Path], Path] | None = None
+    """Makes the source from the data folder, in a folder."""
+    unit: str = "nats"
+    """Of the loss."""
+
+
+class Done(NamedTuple):
+    """One finished training."""
+
+    folder: Path
+    held_out: float
+    """Loss on rows that choices may look at."""
+    test: float
+    """Loss on the rows that are reported."""
+    wall_s: float
+    """Seconds of its steps."""
+
+
+def _images(data: Path, place: Path) -> Path:
+    """Decode some of CIFAR-10's images."""
+    from PIL import Image
+
+    path = place / "cifar.npz"
+    if not path.exists():
+        pixels, labels = [], []
+        for name, n in (("train", N_IMAGES), ("test", N_TEST_IMAGES)):
+            with np.load(data / "vision" / f"cifar10_jpg_{name}.npz") as packed:
+                ends, whole = packed["offsets"].tolist(), packed["jpeg"].tobytes()
+                for start, end in list(pairwise([0, *ends]))[:n]:
+                    with Image.open(io.BytesIO(whole[start:end])) as image:
+                        pixels.append(np.asarray(image.convert("RGB")))
+                labels.append(packed["labels"][:n])
+        np.savez(path, images=np.stack(pixels), labels=np.concatenate(labels))
+    return path
+
+
+TRIALS: dict[str, Trial] = {
+    "digits": Trial(recipe="digits-vit", steps=(375, 750, 1500, 3000)),
+    "nci": Trial(recipe="nci-egt", steps=(300, 600, 1200), unit="squared deviations"),
+    "docstrings": Trial(recipe="texts-encoder", steps=(250, 500, 1000)),
+    "esol": Trial(
+        recipe="table-egt",
+        steps=(300, 600, 1200, 2400),
+        changes=("data.source=DATA/mol/esol.csv.xz",),
+        unit="squared deviations",
+    ),
+    "banking77": Trial(
+        recipe="texts-encoder",
+        steps=(500, 1000, 2000),
+        changes=(
+            "data.source=DATA/cls/banking77_train.csv.xz",
+            "data.test=DATA/cls/banking77_test.csv.xz",
+        ),
+    ),
+    "cifar": Trial(recipe="images-vit", steps=(1500, 3000), prepare=_images),
+    "enwiki": Trial(
+        recipe="corpus-lm",
+        steps=(1500, 3000),
+        changes=("data.source=DATA/lm/enwiki_articles.txt.xz",),
+    ),
+}
+"""What is compared; those without DATA need no files."""
+
+
+def main() -> None:
+    """Train what is not there yet, print and keep the rows."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tasks", nargs="+", choices=TRIALS, default=["digits", "nci"])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks/ssa"))
+    given = parser.parse_args()
+    rows = _kept(given.tasks)
+    for name in given.tasks:
+        rows += _rows(name, TRIALS[name], given)
+    write_rows(RESULTS, rows)
+    print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+
+
+def _kept(tasks: Sequence[str]) -> list[BenchmarkRow]:
+    """Give the rows of earlier calls for other tasks."""
+    if not RESULTS.exists():
+        return []
+    known = [BenchmarkRow.model_validate(row) for row in json.loads(RESULTS.read_text())]
+    return [row for row in known if row.figure.split(":")[0] not in tasks]
+
+
+def _rows(name: str, trial: Trial, given: argparse.Namespace) -> list[BenchmarkRow]:
+    """Train one task in both ways, and compare."""
+    arms = {
+        (arm, n): [_train(name, trial, arm, n, seed, given) for seed in given.seeds]
+        for arm in ("dense", "ssa")
+        for n in trial.steps
+    }
+    held_out = {n: statistics.fmean(d.held_out for d in arms["dense", n]) for n in trial.steps}
+    best = min(held_out, key=lambda n: held_out[n])
+    found = []
+    for figure, n in (("at the dense model's best steps", best), ("at twice those", 2 * best)):
+        if ("dense", n) not in arms:
+            continue
+        pairs = list(zip(arms["dense", n], arms["ssa", n], strict=True))
+        found.append(_gain(f"{name}: lower loss {figure} ({n})", pairs, trial))
+    ratio = statistics.fmean(
+        d.wall_s / s.wall_s for d, s in zip(arms["dense", best], arms["ssa", best], strict=True)
+    )
+    n_equal = max(10, round(best * ratio))
+    equal = [_train(name, trial, "ssa", n_equal, seed, given) for seed in given.seeds]
+    pairs = list(zip(arms["dense", best], equal, strict=True))
+    figure = f"{name}: lower loss at equal time ({best} dense, {n_equal} subsampled steps)"
+    found.append(_gain(figure, pairs, trial))
+    found += _ensembles(name, trial, arms["ssa", best])
+    return found
+
+
+def _train(
+    name: str, trial: Trial, arm: str, steps: int, seed: int, given: argparse.Namespace
+) -> Done:
+    """Train once in a process of its own, or take what is there."""
+    recipe = _recipe(trial, arm, steps, seed, given)
+    out = given.runs / f"{name}-{arm}-{steps}-seed{seed}"
+    path = out.with_suffix(".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(recipe.model_dump_json())
+    if not (out / MODEL_FOLDER).exists():
+        print(f"{time.strftime('%H:%M:%S')} {out.name}", file=sys.stderr, flush=True)
+        script = (
+            "import sys\nfrom pathlib import Path\n"
+            "from sparsepath.train.recipe import Recipe\n"
+            "from sparsepath.train.trainer import train\n"
+            "recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_text())\n"
+            "train(recipe, Path(sys.argv[2]))\n"
+        )
+        subprocess.run(
+            [sys.executable, "-c", script, str(path), str(out)], check=True, stdout=sys.stderr
+        )
+    lines = read_record(out)
+    scores = {line["part"]: line["loss_nats"] for line in lines if line["kind"] == "evaluation"}
+    wall_s = max(line["wall_s"] for line in lines if line["kind"] == "step")
+    return Done(out, scores["held-out"], scores.get("test", scores["held-out"]), wall_s)
+
+
+def _recipe(trial: Trial, arm: str, steps: int, seed: int, given: argparse.Namespace) -> Recipe:
+    """Put the recipe of one training together."""
+    changes = [f"seed={seed}", f"train.steps={steps}"]
+    changes += [c.replace("DATA", str(given.data)) for c in trial.changes]
+    if trial.prepare is not None:
+        given.runs.mkdir(parents=True, exist_ok=True)
+        changes.append(f"data.source={trial.prepare(given.data, given.runs)}")
+    # Looks in between cost time and decide nothing.
+    changes += [f"train.evaluate_every={steps}", f"train.checkpoint_every={steps}"]
+    return read_recipe(RECIPES / f"{trial.recipe}-{arm}.toml", changes)
+
+
+def _gain(figure: str, pairs: Sequence[tuple[Done, Done]], trial: Trial) -> BenchmarkRow:
+    """How much lower the subsampled model's loss is on test rows, by seed."""
+    gains = [dense.test - ssa.test for dense, ssa in pairs]
+    told = "; ".join(f"{dense.test:.4f} to {ssa.test:.4f}" for dense, ssa in pairs)
+    return _row(figure, gains, trial.unit, f"dense to subsampled, per seed: {told}")
+
+
+def _row(figure: str, values: Sequence[float], unit: str, note: str) -> BenchmarkRow:
+    """Make a row whose target is to be above zero."""
+    interval = None
+    if len(values) > 1:
+        half = float(student_t.ppf(0.975, len(values) - 1)) * statistics.stdev(values)
+        half /= len(values) ** 0.5
+        mean = statistics.fmean(values)
+        interval = (mean - half, mean + half)
+    return BenchmarkRow(
+        figure=figure,
+        value=statistics.fmean(values),
+        unit=unit,
+        better="higher",
+        target=0.0,
+        ci95=interval,
+        n=len(values),
+        threads=torch.get_num_threads(),
+        machine=str(machine().get("cpu", "")),
+        versions=package_versions(),
+        command="sparsepath bench ssa --data DATA",
+        date=now_utc()[:10],
+        note=note,
+    )
+
+
+def _ensembles(name: str, trial: Trial, finished: Sequence[Done]) -> list[BenchmarkRow]:
+    """Compare the dense pass of each subsampled model with its self-ensemble."""
+    by_figure: dict[str, list[float]] = {}
+    notes = []
+    for done in finished:
+        recipe = Recipe.model_validate_json((done.folder / RECIPE_FILE).read_text())
+        task = make_task(recipe, done.folder / DATA_FOLDER)
+        losses = _ask(task, done.folder, recipe.subsampling.keep)
+        if losses is None:
+            return []
+        for figure, (dense, ensemble) in losses.items():
+            by_figure.setdefault(figure, []).append(dense - ensemble)
+            notes.append(f"{figure} {dense:.4f} to {ensemble:.4f}")
+    return [
+        _row(
+            f"{name}: {figure} lower by a self-ensemble of {MEMBERS}",
+            values,
+            trial.unit if figure == "loss" else "",
+            "dense pass to ensemble: " + "; ".join(n for n in notes if n.startswith(figure)),
+        )
+        for figure, values in by_figure.items()
+    ]
+
+
+def _ask(task: Task, folder: Path, keep: float) -> dict[str, tuple[float, float]] | None:
+    """Answer the test rows once densely and by each member."""
+    model = task.model()
+    model.load_state_dict(load_file(folder / MODEL_FOLDER / "model.safetensors"))
+    model.eval()
+    dense = task.outputs(model, "test")
+    if dense is None:
+        return None
+    generator = torch.Generator().manual_seed(0)
+    with subsample(
+        task.attending(model), keep=keep, per_example=True, in_eval=True, generator=generator
+    ):
+        told = [task.outputs(model, "test") for _ in range(MEMBERS)]
+    members = torch.stack([found.values for found in told if found is not None])
+    if dense.values.shape[1] == 1:
+        pairs = (dense.values, members.mean(dim=0))
+        losses = [float(functional.mse_loss(v.squeeze(-1), dense.truth)) for v in pairs]
+        return {"loss": (losses[0], losses[1])}
+    truth = dense.truth.numpy()
+    one = figures(dense.values.softmax(-1).double().numpy(), truth, 0)
+    many = figures(members.softmax(-1).mean(dim=0).double().numpy(), truth, MEMBERS)
+    return {
+        "loss": (one.nll_nats, many.nll_nats),
+        "calibration error": (one.ece, many.ece),
+    }
+
+
+if __name__ == "__main__":
+    main()

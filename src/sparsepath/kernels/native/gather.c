@@ -1,0 +1,178 @@
+/* Products of a sparse vector with a matrix whose rows lie by input: y = bias + sum v_i W[i, :].
+ *
+ * Only the rows of entries that are not zero are read. Rows are fp32, bf16, or integers of 8 or 4
+ * bits with one scale a row, which is folded into v_i. Sums are fp32, in the order of the entries
+ * by groups of four rows, so that the output is read and written once for four rows.
+ *
+ * Integers of 4 bits: 32 outputs are 16 bytes, the low halves first; stored plus 8.
+ */
+
+#include <stdint.h>
+#include <string.h>
+
+#include "native.h"
+
+enum { ROW_F32 = 0, ROW_BF16 = 1, ROW_I8 = 2, ROW_I4 = 3 };
+
+#define GROUP 4
+
+static inline float bf16(uint16_t bits) {
+    uint32_t wide = (uint32_t)bits << 16;
+    float x;
+    memcpy(&x, &wide, 4);
+    return x;
+}
+
+static inline float weight(const void *row, int kind, int64_t column) {
+    switch (kind) {
+    case ROW_F32: return ((const float *)row)[column];
+    case ROW_BF16: return bf16(((const uint16_t *)row)[column]);
+    case ROW_I8: return (float)((const int8_t *)row)[column];
+    default: {
+        uint8_t byte = ((const uint8_t *)row)[column / 32 * 16 + column % 16];
+        return (float)((column % 32 < 16 ? byte & 15 : byte >> 4) - 8);
+    }
+    }
+}
+
+/* Add some rows, from a column on. */
+static inline void add_plain(const void *const *rows, const float *v, int n, int kind, int64_t from,
+                             int64_t n_out, float *y) {
+    for (int r = 0; r < n; r++)
+        for (int64_t o = from; o < n_out; o++) y[o] += v[r] * weight(rows[r], kind, o);
+}
+
+static void group_plain(const void *const *rows, const float *v, int n, int kind, int64_t n_out,
+                        float *y) {
+    add_plain(rows, v, n, kind, 0, n_out, y);
+}
+
+#ifdef SP_X86
+
+#define AVX2 __attribute__((target("avx2,fma")))
+
+AVX2 static inline __m256 load_f32(const void *row, int64_t o) {
+    return _mm256_loadu_ps((const float *)row + o);
+}
+
+AVX2 static inline __m256 load_bf16(const void *row, int64_t o) {
+    __m128i half = _mm_loadu_si128((const __m128i *)((const uint16_t *)row + o));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
+AVX2 static inline __m256 load_i8(const void *row, int64_t o) {
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)((const int8_t *)row + o));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+}
+
+/* Four rows at a time; fewer are filled up with a coefficient of zero. */
+#define DEFINE_GROUP(NAME, LOAD)                                                                   \
+    AVX2 static int64_t NAME(const void *const *rows, const float *v, int64_t n_out, float *y) {   \
+        __m256 v0 = _mm256_set1_ps(v[0]), v1 = _mm256_set1_ps(v[1]);                               \
+        __m256 v2 = _mm256_set1_ps(v[2]), v3 = _mm256_set1_ps(v[3]);                               \
+        int64_t o = 0;                                                                             \
+        for (; o + 16 <= n_out; o += 16) {                                                         \
+            __m256 a = _mm256_loadu_ps(y + o), b = _mm256_loadu_ps(y + o + 8);                     \
+            a = _mm256_fmadd_ps(v0, LOAD(rows[0], o), a);                                          \
+            b = _mm256_fmadd_ps(v0, LOAD(rows[0], o + 8), b);                                      \
+            a = _mm256_fmadd_ps(v1, LOAD(rows[1], o), a);                                          \
+            b = _mm256_fmadd_ps(v1, LOAD(rows[1], o + 8), b);                                      \
+            a = _mm256_fmadd_ps(v2, LOAD(rows[2], o), a);                                          \
+            b = _mm256_fmadd_ps(v2, LOAD(rows[2], o + 8), b);                                      \
+            a = _mm256_fmadd_ps(v3, LOAD(rows[3], o), a);                                          \
+            b = _mm256_fmadd_ps(v3, LOAD(rows[3], o + 8), b);                                      \
+            _mm256_storeu_ps(y + o, a);                                                            \
+            _mm256_storeu_ps(y + o + 8, b);                                                        \
+        }                                                                                          \
+        return o;                                                                                  \
+    }
+
+DEFINE_GROUP(group_f32, load_f32)
+DEFINE_GROUP(group_bf16, load_bf16)
+DEFINE_GROUP(group_i8, load_i8)
+
+AVX2 static int64_t group_i4(const void *const *rows, const float *v, int64_t n_out, float *y) {
+    const __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
+    int64_t o = 0;
+    for (; o + 32 <= n_out; o += 32) {
+        __m256 a = _mm256_loadu_ps(y + o), b = _mm256_loadu_ps(y + o + 8);
+        __m256 c = _mm256_loadu_ps(y + o + 16), d = _mm256_loadu_ps(y + o + 24);
+        for (int r = 0; r < GROUP; r++) {
+            __m256 f = _mm256_set1_ps(v[r]);
+            __m128i packed = _mm_loadu_si128((const __m128i *)((const uint8_t *)rows[r] + o / 2));
+            __m128i first = _mm_sub_epi8(_mm_and_si128(packed, low), eight);
+            __m128i second = _mm_and_si128(_mm_srli_epi16(packed, 4), low);
+            second = _mm_sub_epi8(second, eight);
+            a = _mm256_fmadd_ps(f, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(first)), a);
+            b = _mm256_fmadd_ps(
+                f, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(first, 8))), b);
+            c = _mm256_fmadd_ps(f, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(second)), c);
+            d = _mm256_fmadd_ps(
+                f, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(second, 8))), d);
+        }
+        _mm256_storeu_ps(y + o, a);
+        _mm256_storeu_ps(y + o + 8, b);
+        _mm256_storeu_ps(y + o + 16, c);
+        _mm256_storeu_ps(y + o + 24, d);
+    }
+    return o;
+}
+
+static void group_avx2(const void *const *rows, const float *v, int n, int kind, int64_t n_out,
+                       float *y) {
+    const void *all[GROUP];
+    float factors[GROUP];
+    for (int r = 0; r < GROUP; r++) {
+        all[r] = rows[r < n ? r : 0];
+        factors[r] = r < n ? v[r] : 0.0f;
+    }
+    int64_t done = 0;
+    switch (kind) {
+    case ROW_F32: done = group_f32(all, factors, n_out, y); break;
+    case ROW_BF16: done = group_bf16(all, factors, n_out, y); break;
+    case ROW_I8: done = group_i8(all, factors, n_out, y); break;
+    default: done = group_i4(all, factors, n_out, y); break;
+    }
+    add_plain(rows, v, n, kind, done, n_out, y);
+}
+
+#endif
+
+/* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart. */
+SP_EXPORT int sp_gather(const void *weights, int kind, int64_t row_bytes, const float *scales,
+                        int64_t n_in, int64_t n_out, const float *values, const int32_t *indices,
+                        int64_t n_vectors, int64_t k, const float *bias, float *y, int level) {
+    if (kind < ROW_F32 || kind > ROW_I4 || n_out < 1 || k < 0) return SP_BAD_ARGUMENT;
+    for (int64_t i = 0; i < n_vectors * k; i++)
+        if (indices[i] < 0 || indices[i] >= n_in) return SP_BAD_ARGUMENT;
+    void (*group)(const void *const *, const float *, int, int, int64_t, float *) = group_plain;
+#ifdef SP_X86
+    if (level >= SP_AVX2) group = group_avx2;
+#endif
+    (void)level;
+    const char *first = weights;
+    for (int64_t vector = 0; vector < n_vectors; vector++) {
+        const float *v = values + vector * k;
+        const int32_t *at = indices + vector * k;
+        float *out = y + vector * n_out;
+        if (bias) memcpy(out, bias, (size_t)n_out * sizeof(float));
+        else memset(out, 0, (size_t)n_out * sizeof(float));
+        for (int64_t i = 0; i < k; i += GROUP) {
+            const void *rows[GROUP];
+            float factors[GROUP];
+            int n = (int)(k - i < GROUP ? k - i : GROUP);
+            for (int r = 0; r < n; r++) {
+                rows[r] = first + at[i + r] * row_bytes;
+                factors[r] = v[i + r] * (scales ? scales[at[i + r]] : 1.0f);
+            }
+#if defined(__GNUC__) || defined(__clang__)
+            /* The beginnings of the next rows; the processor goes on by itself. */
+            for (int64_t next = i + GROUP; next < i + 2 * GROUP && next < k; next++)
+                for (int line = 0; line < 4; line++)
+                    __builtin_prefetch(first + at[next] * row_bytes + 64 * line);
+#endif
+            group(rows, factors, n, kind, n_out, out);
+        }
+    }
+    return SP_OK;
+}

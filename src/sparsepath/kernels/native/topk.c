@@ -1,0 +1,399 @@
+/* Exact row-wise top-k of fp32: the k largest entries of each row, at ascending indices.
+ *
+ * Order: NaN above everything, -0 equal to +0, ties to the lowest index (as reference.py).
+ *
+ * A first guess of the threshold (mean + z * deviation, z for the share k / d of a normal
+ * distribution) is moved along the logarithm of the count of entries above it until a few more than
+ * k are left; those are compacted, and the exact threshold is found among them alone. Rows that the
+ * guess does not fit, or that hold NaN or infinity, take a selection by exchange, which is always
+ * exact.
+ */
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "native.h"
+
+#define MAX_GUESSES 10
+
+typedef struct {
+    int64_t d, k;
+    int64_t slack; /* entries beyond k among which the exact threshold is found */
+    float z;       /* quantile of the normal distribution for k + slack / 2 of d entries */
+    float hazard;  /* its density over its tail there: how fast the logarithm of a count falls */
+    float *values; /* scratch: candidates */
+    int32_t *places;
+    int32_t *keys; /* scratch: d ordered integers for rows that the guess does not fit */
+} plan_t;
+
+/* ---------- what all instruction sets share ---------- */
+
+/* Integers in the order of the floats: NaN on top, -0 like +0. */
+static inline int32_t key_of(float x) {
+    int32_t bits;
+    x += 0.0f;
+    memcpy(&bits, &x, 4);
+    if (x != x) return INT32_MAX;
+    return bits ^ ((bits >> 31) & INT32_MAX);
+}
+
+/* The k-th largest of n keys; they are exchanged. */
+static int32_t select_key(int32_t *keys, int64_t n, int64_t k) {
+    int64_t low = 0, high = n - 1, wanted = k - 1;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        int32_t a = keys[low], b = keys[middle], c = keys[high];
+        int32_t pivot = a > b ? (b > c ? b : (a > c ? c : a)) : (a > c ? a : (b > c ? c : b));
+        int64_t i = low, j = high;
+        while (i <= j) {
+            while (keys[i] > pivot) i++;
+            while (keys[j] < pivot) j--;
+            if (i <= j) {
+                int32_t swapped = keys[i];
+                keys[i++] = keys[j];
+                keys[j--] = swapped;
+            }
+        }
+        if (wanted <= j) high = j;
+        else if (wanted >= i) low = i;
+        else return keys[wanted];
+    }
+    return keys[wanted];
+}
+
+/* Keep what lies above the threshold and as many ties as are still wanted, lowest index first. */
+static void keep_exact(const float *x, const int32_t *places, int64_t n, int64_t k,
+                       int32_t threshold, float *values, int32_t *indices) {
+    int64_t above = 0, kept = 0;
+    for (int64_t i = 0; i < n; i++) above += key_of(x[i]) > threshold;
+    int64_t ties = k - above;
+    for (int64_t i = 0; i < n && kept < k; i++) {
+        int32_t key = key_of(x[i]);
+        if (key > threshold || (key == threshold && ties-- > 0)) {
+            values[kept] = x[i];
+            indices[kept++] = places ? places[i] : (int32_t)i;
+        }
+    }
+}
+
+static void by_selection(const float *x, const plan_t *plan, float *values, int32_t *indices) {
+    for (int64_t i = 0; i < plan->d; i++) plan->keys[i] = key_of(x[i]);
+    int32_t threshold = select_key(plan->keys, plan->d, plan->k);
+    keep_exact(x, NULL, plan->d, plan->k, threshold, values, indices);
+}
+
+/* Move a guess: along the logarithm of the count while one side is open, else between the sides. */
+static inline float next_guess(const plan_t *plan, float guess, float deviation, int64_t count,
+                               float low, float high) {
+    float wanted = (float)plan->k + 0.5f * (float)plan->slack;
+    float seen = count > 0 ? (float)count : 0.5f;
+    float moved = guess + (logf(seen) - logf(wanted)) / plan->hazard * deviation;
+    if (moved > low && moved < high) return moved;
+    if (low > -INFINITY && high < INFINITY) return low + 0.5f * (high - low);
+    return guess + (count > (int64_t)wanted ? deviation : -deviation);
+}
+
+/* One row. STATS, COUNT and COMPACT differ by instruction set; the rest is the same. */
+#define DEFINE_ROW(NAME, TARGET, STATS, COUNT, COMPACT)                                            \
+    TARGET static void NAME(const float *x, const plan_t *plan, float *values,                     \
+                            int32_t *indices) {                                                    \
+        float sum, squares;                                                                        \
+        STATS(x, plan->d, &sum, &squares);                                                         \
+        float mean = sum / (float)plan->d;                                                         \
+        float variance = squares / (float)plan->d - mean * mean;                                   \
+        float deviation = variance > 0 ? sqrtf(variance) : 0.0f;                                   \
+        /* Also false where there is NaN or infinity. */                                           \
+        if (!(squares < INFINITY) || !(deviation > 0)) {                                           \
+            by_selection(x, plan, values, indices);                                                \
+            return;                                                                                \
+        }                                                                                          \
+        float guess = mean + plan->z * deviation, low = -INFINITY, high = INFINITY;                \
+        int64_t count = 0;                                                                         \
+        int guesses = 0;                                                                           \
+        for (;;) {                                                                                 \
+            count = COUNT(x, plan->d, guess);                                                      \
+            if (count >= plan->k && count <= plan->k + plan->slack) break;                         \
+            if (++guesses == MAX_GUESSES) {                                                        \
+                by_selection(x, plan, values, indices);                                            \
+                return;                                                                            \
+            }                                                                                      \
+            if (count < plan->k) high = guess;                                                     \
+            else low = guess;                                                                      \
+            guess = next_guess(plan, guess, deviation, count, low, high);                          \
+        }                                                                                          \
+        if (count == plan->k) {                                                                    \
+            COMPACT(x, NULL, plan->d, guess, values, indices, plan->k);                            \
+            return;                                                                                \
+        }                                                                                          \
+        COMPACT(x, NULL, plan->d, guess, plan->values, plan->places, count);                       \
+        /* Between the guess and the largest candidate lies the exact threshold. */                \
+        low = guess;                                                                               \
+        high = plan->values[0];                                                                    \
+        for (int64_t i = 1; i < count; i++)                                                        \
+            high = plan->values[i] > high ? plan->values[i] : high;                                \
+        for (int step = 0; step < 40; step++) {                                                    \
+            float middle = low + 0.5f * (high - low);                                              \
+            if (!(middle > low && middle < high)) break;                                           \
+            int64_t above = COUNT(plan->values, count, middle);                                    \
+            if (above == plan->k) {                                                                \
+                COMPACT(plan->values, plan->places, count, middle, values, indices, plan->k);      \
+                return;                                                                            \
+            }                                                                                      \
+            if (above > plan->k) low = middle;                                                     \
+            else high = middle;                                                                    \
+        }                                                                                          \
+        /* Ties at the threshold: the lowest indices are kept. */                                  \
+        for (int64_t i = 0; i < count; i++) plan->keys[i] = key_of(plan->values[i]);               \
+        int32_t threshold = select_key(plan->keys, count, plan->k);                                \
+        keep_exact(plan->values, plan->places, count, plan->k, threshold, values, indices);        \
+    }
+
+/* ---------- plain C, which compilers turn into NEON or SSE ---------- */
+
+static inline void stats_plain(const float *x, int64_t d, float *sum, float *squares) {
+    float a[8] = {0}, b[8] = {0};
+    int64_t i = 0;
+    for (; i + 8 <= d; i += 8)
+        for (int lane = 0; lane < 8; lane++) {
+            a[lane] += x[i + lane];
+            b[lane] += x[i + lane] * x[i + lane];
+        }
+    for (; i < d; i++) {
+        a[0] += x[i];
+        b[0] += x[i] * x[i];
+    }
+    *sum = *squares = 0;
+    for (int lane = 0; lane < 8; lane++) {
+        *sum += a[lane];
+        *squares += b[lane];
+    }
+}
+
+static inline int64_t count_plain(const float *x, int64_t d, float t) {
+    int32_t found = 0;
+    for (int64_t i = 0; i < d; i++) found += x[i] >= t;
+    return found;
+}
+
+static inline void compact_plain(const float *x, const int32_t *places, int64_t d, float t,
+                                 float *values, int32_t *indices, int64_t n) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < d && kept < n; i++) {
+        values[kept] = x[i];
+        indices[kept] = places ? places[i] : (int32_t)i;
+        kept += x[i] >= t;
+    }
+}
+
+DEFINE_ROW(row_plain, , stats_plain, count_plain, compact_plain)
+
+#ifdef SP_X86
+
+/* ---------- AVX2 ---------- */
+
+#define AVX2 __attribute__((target("avx2,fma,popcnt")))
+
+static uint64_t packed_lanes[256]; /* for each mask of 8 lanes, its lanes in order, a byte each */
+
+static void fill_tables(void) {
+    for (int mask = 0; mask < 256; mask++) {
+        uint64_t lanes = 0;
+        int n = 0;
+        for (int lane = 0; lane < 8; lane++)
+            if (mask >> lane & 1) lanes |= (uint64_t)lane << (8 * n++);
+        packed_lanes[mask] = lanes;
+    }
+}
+
+AVX2 static inline float add_lanes(__m256 v) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+AVX2 static inline void stats_avx2(const float *x, int64_t d, float *sum, float *squares) {
+    __m256 a0 = _mm256_setzero_ps(), a1 = a0, b0 = a0, b1 = a0, a2 = a0, a3 = a0, b2 = a0, b3 = a0;
+    int64_t i = 0;
+    for (; i + 32 <= d; i += 32) {
+        __m256 v0 = _mm256_loadu_ps(x + i), v1 = _mm256_loadu_ps(x + i + 8);
+        __m256 v2 = _mm256_loadu_ps(x + i + 16), v3 = _mm256_loadu_ps(x + i + 24);
+        a0 = _mm256_add_ps(a0, v0);
+        a1 = _mm256_add_ps(a1, v1);
+        a2 = _mm256_add_ps(a2, v2);
+        a3 = _mm256_add_ps(a3, v3);
+        b0 = _mm256_fmadd_ps(v0, v0, b0);
+        b1 = _mm256_fmadd_ps(v1, v1, b1);
+        b2 = _mm256_fmadd_ps(v2, v2, b2);
+        b3 = _mm256_fmadd_ps(v3, v3, b3);
+    }
+    float s = add_lanes(_mm256_add_ps(_mm256_add_ps(a0, a1), _mm256_add_ps(a2, a3)));
+    float q = add_lanes(_mm256_add_ps(_mm256_add_ps(b0, b1), _mm256_add_ps(b2, b3)));
+    for (; i < d; i++) {
+        s += x[i];
+        q += x[i] * x[i];
+    }
+    *sum = s;
+    *squares = q;
+}
+
+AVX2 static inline int64_t count_avx2(const float *x, int64_t d, float t) {
+    __m256 level = _mm256_set1_ps(t);
+    __m256i c0 = _mm256_setzero_si256(), c1 = c0, c2 = c0, c3 = c0;
+    int64_t i = 0;
+    for (; i + 32 <= d; i += 32) {
+        /* A comparison that holds is -1. */
+        c0 = _mm256_sub_epi32(c0, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i), level, _CMP_GE_OQ)));
+        c1 = _mm256_sub_epi32(c1, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 8), level, _CMP_GE_OQ)));
+        c2 = _mm256_sub_epi32(c2, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 16), level, _CMP_GE_OQ)));
+        c3 = _mm256_sub_epi32(c3, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 24), level, _CMP_GE_OQ)));
+    }
+    for (; i + 8 <= d; i += 8)
+        c0 = _mm256_sub_epi32(c0, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i), level, _CMP_GE_OQ)));
+    c0 = _mm256_add_epi32(_mm256_add_epi32(c0, c1), _mm256_add_epi32(c2, c3));
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(c0), _mm256_extracti128_si256(c0, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+    int64_t found = _mm_cvtsi128_si32(s);
+    for (; i < d; i++) found += x[i] >= t;
+    return found;
+}
+
+/* Whole vectors are written while there is room; the last entries one by one. */
+AVX2 static inline void compact_avx2(const float *x, const int32_t *places, int64_t d, float t,
+                                     float *values, int32_t *indices, int64_t n) {
+    __m256 level = _mm256_set1_ps(t);
+    __m256i own = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), eight = _mm256_set1_epi32(8);
+    int64_t i = 0, kept = 0;
+    for (; i + 8 <= d && kept + 8 <= n; i += 8, own = _mm256_add_epi32(own, eight)) {
+        __m256 v = _mm256_loadu_ps(x + i);
+        unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, level, _CMP_GE_OQ));
+        if (!mask) continue;
+        __m256i lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)packed_lanes[mask]));
+        __m256i from = places ? _mm256_loadu_si256((const __m256i *)(places + i)) : own;
+        _mm256_storeu_ps(values + kept, _mm256_permutevar8x32_ps(v, lanes));
+        _mm256_storeu_si256((__m256i *)(indices + kept), _mm256_permutevar8x32_epi32(from, lanes));
+        kept += __builtin_popcount(mask);
+    }
+    for (; kept < n; i++)
+        if (x[i] >= t) {
+            values[kept] = x[i];
+            indices[kept++] = places ? places[i] : (int32_t)i;
+        }
+}
+
+DEFINE_ROW(row_avx2, AVX2, stats_avx2, count_avx2, compact_avx2)
+
+/* ---------- AVX-512 ---------- */
+
+#define AVX512 __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,popcnt,fma")))
+
+AVX512 static inline void stats_avx512(const float *x, int64_t d, float *sum, float *squares) {
+    __m512 a0 = _mm512_setzero_ps(), a1 = a0, b0 = a0, b1 = a0;
+    int64_t i = 0;
+    for (; i + 32 <= d; i += 32) {
+        __m512 v0 = _mm512_loadu_ps(x + i), v1 = _mm512_loadu_ps(x + i + 16);
+        a0 = _mm512_add_ps(a0, v0);
+        a1 = _mm512_add_ps(a1, v1);
+        b0 = _mm512_fmadd_ps(v0, v0, b0);
+        b1 = _mm512_fmadd_ps(v1, v1, b1);
+    }
+    for (; i < d; i += 16) {
+        __mmask16 in = d - i >= 16 ? 0xffff : (__mmask16)((1u << (d - i)) - 1);
+        __m512 v = _mm512_maskz_loadu_ps(in, x + i);
+        a0 = _mm512_add_ps(a0, v);
+        b0 = _mm512_fmadd_ps(v, v, b0);
+    }
+    *sum = _mm512_reduce_add_ps(_mm512_add_ps(a0, a1));
+    *squares = _mm512_reduce_add_ps(_mm512_add_ps(b0, b1));
+}
+
+AVX512 static inline int64_t count_avx512(const float *x, int64_t d, float t) {
+    __m512 level = _mm512_set1_ps(t);
+    int64_t i = 0, found = 0;
+    for (; i + 64 <= d; i += 64) {
+        uint64_t m0 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i), level, _CMP_GE_OQ);
+        uint64_t m1 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 16), level, _CMP_GE_OQ);
+        uint64_t m2 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 32), level, _CMP_GE_OQ);
+        uint64_t m3 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 48), level, _CMP_GE_OQ);
+        found += __builtin_popcountll(m0 | m1 << 16 | m2 << 32 | m3 << 48);
+    }
+    for (; i < d; i += 16) {
+        __mmask16 in = d - i >= 16 ? 0xffff : (__mmask16)((1u << (d - i)) - 1);
+        __m512 v = _mm512_maskz_loadu_ps(in, x + i);
+        found += __builtin_popcount(_mm512_mask_cmp_ps_mask(in, v, level, _CMP_GE_OQ));
+    }
+    return found;
+}
+
+AVX512 static inline void compact_avx512(const float *x, const int32_t *places, int64_t d, float t,
+                                         float *values, int32_t *indices, int64_t n) {
+    (void)n;
+    __m512 level = _mm512_set1_ps(t);
+    __m512i own = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i sixteen = _mm512_set1_epi32(16);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < d; i += 16, own = _mm512_add_epi32(own, sixteen)) {
+        __mmask16 in = d - i >= 16 ? 0xffff : (__mmask16)((1u << (d - i)) - 1);
+        __m512 v = _mm512_maskz_loadu_ps(in, x + i);
+        __mmask16 mask = _mm512_mask_cmp_ps_mask(in, v, level, _CMP_GE_OQ);
+        if (!mask) continue;
+        __m512i from = places ? _mm512_maskz_loadu_epi32(in, places + i) : own;
+        int found = __builtin_popcount(mask);
+        /* Packing in a register and a masked store: compressing into memory is slow on Zen. */
+        __mmask16 first = (__mmask16)((1u << found) - 1);
+        _mm512_mask_storeu_ps(values + kept, first, _mm512_maskz_compress_ps(mask, v));
+        _mm512_mask_storeu_epi32(indices + kept, first, _mm512_maskz_compress_epi32(mask, from));
+        kept += found;
+    }
+}
+
+DEFINE_ROW(row_avx512, AVX512, stats_avx512, count_avx512, compact_avx512)
+
+#endif
+
+/* ---------- choice and entry ---------- */
+
+/* Quantile of the normal distribution whose tail is p (Abramowitz and Stegun 26.2.23). */
+static double tail_quantile(double p) {
+    double q = p < 0.5 ? p : 1 - p, t = sqrt(-2 * log(q));
+    double z = t - (2.515517 + 0.802853 * t + 0.010328 * t * t) /
+                       (1 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t * t * t);
+    return p < 0.5 ? z : -z;
+}
+
+SP_EXPORT int sp_topk_f32(const float *x, int64_t rows, int64_t stride, int64_t d, int64_t k,
+                          float *values, int32_t *indices, int level) {
+    if (rows < 0 || d < 1 || k < 1 || k > d || d > INT32_MAX) return SP_BAD_ARGUMENT;
+    plan_t plan = {.d = d, .k = k};
+    plan.slack = k / 4 > 24 ? k / 4 : 24;
+    double share = ((double)k + 0.5 * (double)plan.slack) / (double)d;
+    if (share > 0.95) share = 0.95;
+    plan.z = (float)tail_quantile(share);
+    plan.hazard = (float)(exp(-0.5 * (double)plan.z * (double)plan.z) / 2.5066282746 / share);
+    int64_t room = k + plan.slack + 16;
+    plan.values = malloc((size_t)room * sizeof(float));
+    plan.places = malloc((size_t)room * sizeof(int32_t));
+    plan.keys = malloc((size_t)(d > room ? d : room) * sizeof(int32_t));
+    int status = SP_OK;
+    if (!plan.values || !plan.places || !plan.keys) status = SP_NO_MEMORY;
+    void (*row)(const float *, const plan_t *, float *, int32_t *) = row_plain;
+#ifdef SP_X86
+    if (level >= SP_AVX512) row = row_avx512;
+    else if (level >= SP_AVX2) row = row_avx2;
+#endif
+    (void)level;
+    for (int64_t r = 0; r < rows && status == SP_OK; r++)
+        row(x + r * stride, &plan, values + r * k, indices + r * k);
+    free(plan.values);
+    free(plan.places);
+    free(plan.keys);
+    return status;
+}
+
+#ifdef SP_X86
+void sp_fill_topk_tables(void) { fill_tables(); }
+#else
+void sp_fill_topk_tables(void) {}
+#endif

@@ -1,0 +1,191 @@
+"""Products of vectors that are mostly zero with matrices: only rows of the others are read.
+
+Weights lie by input, `[inputs, outputs]`, in fp32, bf16, or integers of 8 or 4 bits with one scale
+an input; a scale is folded into the entry, so it costs nothing. On a CPU a kernel in C reads the
+rows (`native/gather.c`); without it PyTorch's `embedding_bag` does. From a share of the entries on
+that was measured, a dense product is faster, and is taken.
+
+Read with: `reference.py` (what is right), `largest.py` (which entries).
+"""
+
+import ctypes
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from sparsepath.errors import ShapeError
+from sparsepath.kernels.native import Level, best_level, library
+
+Format = Literal["fp32", "bf16", "int8", "int4"]
+"""How weights are stored."""
+
+KINDS: dict[Format, int] = {"fp32": 0, "bf16": 1, "int8": 2, "int4": 3}
+"""Numbers of the formats in the C library."""
+
+MAX_ROWS = 32
+"""Vectors up to which rows are gathered; more of them share so many rows that a dense product of
+fp32 weights is faster."""
+
+DENSE_FROM: dict[Format, float] = {"fp32": 0.5, "bf16": 0.9, "int8": 1.0, "int4": 1.0}
+"""Share of the entries from which the dense product is taken. Integers have none to fall back to:
+PyTorch would have to write them out first."""
+
+PACK = 32
+"""Outputs that are packed together in 4 bits."""
+
+
+class InputMajor(NamedTuple):
+    """A matrix by input."""
+
+    rows: Tensor
+    """[inputs, outputs]; of int4 [inputs, bytes], 32 outputs in 16 bytes, the low halves first."""
+    scales: Float[Tensor, " inputs"] | None
+    """Of integers."""
+    form: Format
+    """How it is stored."""
+    n_outputs: int
+    """Columns."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Rows."""
+        return len(self.rows)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of weights and scales."""
+        scales = 0 if self.scales is None else self.scales.nbytes
+        return self.rows.nbytes + scales
+
+    def dense(self) -> Float[Tensor, "inputs outputs"]:
+        """Write the weights out in fp32."""
+        if self.form == "int4":
+            halves = torch.stack([self.rows & 15, self.rows >> 4], dim=0).to(torch.int16) - 8
+            blocks = halves.unflatten(-1, (-1, PACK // 2)).permute(1, 2, 0, 3)
+            plain = blocks.flatten(1)[:, : self.n_outputs].float()
+        else:
+            plain = self.rows.float()
+        found: Tensor = plain if self.scales is None else plain * self.scales.unsqueeze(-1)
+        return found
+
+
+def store(weight: Float[Tensor, "inputs outputs"], form: Format) -> InputMajor:
+    """Store a matrix by input.
+
+    Args:
+        weight: one row an input; of a `torch.nn.Linear` this is `linear.weight.T`.
+        form: how; integers are rounded to the nearest, with the largest of an input at the end of
+            the range.
+    """
+    weight = weight.detach().float().cpu()
+    n_outputs = weight.shape[1]
+    if form == "fp32":
+        return InputMajor(weight.contiguous(), None, form, n_outputs)
+    if form == "bf16":
+        return InputMajor(weight.bfloat16().contiguous(), None, form, n_outputs)
+    top = 127 if form == "int8" else 7
+    scales = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / top
+    whole = (weight / scales.unsqueeze(-1)).round().clamp(-top, top)
+    if form == "int8":
+        return InputMajor(whole.to(torch.int8).contiguous(), scales, form, n_outputs)
+    padded = torch.nn.functional.pad(whole, (0, -n_outputs % PACK)) + 8
+    low, high = padded.to(torch.uint8).unflatten(-1, (-1, 2, PACK // 2)).unbind(dim=2)
+    packed = (low | (high << 4)).flatten(1).contiguous()
+    return InputMajor(packed, scales, form, n_outputs)
+
+
+def sparse_linear(
+    values: Float[Tensor, "*rows k"],
+    indices: Int[Tensor, "..."],
+    weight: InputMajor,
+    bias: Float[Tensor, "..."] | None = None,
+    *,
+    level: Level | None = None,
+) -> Float[Tensor, "*rows outputs"]:
+    """Multiply rows that are zero but for k entries with a matrix. Not differentiable.
+
+    Args:
+        values: the entries, fp32, on the CPU.
+        indices: where they stand in their row; of the same shape.
+        weight: the matrix.
+        bias: added to every output, [outputs].
+        level: instruction set; None: the best that the processor has.
+
+    Raises:
+        ShapeError: if an index is outside the matrix, or shapes do not fit.
+    """
+    if values.shape != indices.shape or (bias is not None and len(bias) != weight.n_outputs):
+        raise ShapeError(
+            f"values {tuple(values.shape)}, indices {tuple(indices.shape)}, "
+            f"{weight.n_outputs} outputs, bias {None if bias is None else tuple(bias.shape)}",
+            hint="give one index for each value, and one bias for each output",
+        )
+    if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < weight.n_inputs:
+        raise ShapeError(
+            f"indices from {int(indices.min())} to {int(indices.max())} for {weight.n_inputs} "
+            "inputs",
+            hint="give the places of the entries in their row",
+        )
+    k = values.shape[-1]
+    flat, places = values.reshape(-1, k), indices.reshape(-1, k)
+    is_dense = k >= DENSE_FROM[weight.form] * weight.n_inputs or len(flat) > MAX_ROWS
+    if is_dense or library() is None:
+        output = _by_torch(flat, places, weight, is_dense=is_dense)
+        output = output if bias is None else output + bias
+    else:
+        output = _by_library(flat, places, weight, bias, level)
+    return output.view(*values.shape[:-1], weight.n_outputs)
+
+
+def _by_torch(values: Tensor, indices: Tensor, weight: InputMajor, *, is_dense: bool) -> Tensor:
+    """Let PyTorch gather rows, or multiply densely."""
+    if is_dense:
+        whole = torch.zeros(len(values), weight.n_inputs)
+        return whole.scatter_(-1, indices, values) @ weight.dense()
+    if weight.form == "fp32":
+        return embedding_bag(indices, weight.rows, per_sample_weights=values, mode="sum")
+    # Sums in half precision would lose digits, so the rows that are read are written out.
+    used, places = indices.unique(return_inverse=True)
+    scales = None if weight.scales is None else weight.scales[used]
+    few = weight._replace(rows=weight.rows[used], scales=scales)
+    return embedding_bag(places, few.dense(), per_sample_weights=values, mode="sum")
+
+
+def _by_library(
+    values: Tensor,
+    indices: Tensor,
+    weight: InputMajor,
+    bias: Tensor | None,
+    level: Level | None,
+) -> Tensor:
+    """Let the C kernel read the rows."""
+    native = library()
+    assert native is not None
+    values, places = values.float().contiguous(), indices.int().contiguous()
+    bias = None if bias is None else bias.float().contiguous()
+    output = torch.empty(len(values), weight.n_outputs)
+    status = native.sp_gather(
+        _pointer(weight.rows),
+        ctypes.c_int(KINDS[weight.form]),
+        ctypes.c_int64(weight.rows.stride(0) * weight.rows.element_size()),
+        _pointer(weight.scales),
+        ctypes.c_int64(weight.n_inputs),
+        ctypes.c_int64(weight.n_outputs),
+        _pointer(values),
+        _pointer(places),
+        ctypes.c_int64(len(values)),
+        ctypes.c_int64(values.shape[1]),
+        _pointer(bias),
+        _pointer(output),
+        ctypes.c_int(int((best_level() if level is None else level) or 0)),
+    )
+    assert status == 0, f"the native product ended with {status}"
+    return output
+
+
+def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
+    """Give the address of a tensor's data; null for none."""
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
