@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 
 from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.families import encoder_sites
@@ -15,6 +16,7 @@ from sparsepath.poc.state import Draft
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
 from sparsepath.train.checkpoint import FileCheckpoints
 from sparsepath.train.finetune import label_loss
+from sparsepath.train.linear import ABSENT_BIAS
 from sparsepath.train.loop import FitConfig, FitJob, FitResult, fit
 from sparsepath.train.schedule import KeepSchedule
 
@@ -30,9 +32,6 @@ FULL = FitConfig(
 
 SSA = KeepSchedule(keep=0.5, dense=0.2)
 """Sources of attention that `--train ssa` keeps over the steps."""
-
-FEW_LABELS = 5
-"""Up to so many labels the classifier starts from zero instead of from logistic regression."""
 
 
 def run_full(work: Workspace, budget_s: float) -> str:
@@ -56,6 +55,12 @@ def run_full(work: Workspace, budget_s: float) -> str:
     work.state.facts["full_steps"] = result.n_steps
     work.state.facts["full_epochs"] = round(result.epochs, 3)
     work.state.facts["full_ended"] = result.ended
+    plain = [d.accuracy_valid or 0.0 for d in work.state.drafts if d.control is not None]
+    if result.best.accuracy <= max(plain, default=0.0):
+        work.progress.note(
+            f"  in {result.epochs:.1f} passes the full model learnt no more than a plain "
+            "alternative; more --minutes or a smaller --model may change that"
+        )
     return (
         f"{result.best.accuracy:.1%} right on validation rows after {result.n_steps} steps "
         f"({result.epochs:.1f} passes)"
@@ -112,7 +117,17 @@ def _start_classifier(work: Workspace, model: PathwayClassifier) -> None:
     linear = work.load("frozen-encoder").classifier
     with torch.no_grad():
         model.classifier.weight.copy_(linear.weight)
-        model.classifier.bias.copy_(linear.bias.clamp_min(-5.0))
+        model.classifier.bias.copy_(start_bias(linear.bias))
+
+
+def start_bias(bias: Float[torch.Tensor, " labels"]) -> Float[torch.Tensor, " labels"]:
+    """Give the biases to start from: a label that the regression did not meet may still be learnt.
+
+    Args:
+        bias: of the logistic regression; `ABSENT_BIAS` for such labels.
+    """
+    is_absent = bias == ABSENT_BIAS
+    return bias.where(~is_absent, bias[~is_absent].min())
 
 
 @torch.no_grad()

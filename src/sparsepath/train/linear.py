@@ -14,6 +14,9 @@ from sklearn.linear_model import LogisticRegression
 N_ITERATIONS = 300
 """Most iterations of the solver."""
 
+ABSENT_BIAS = -30.0
+"""Bias of a class that does not occur."""
+
 MAX_FEATURES, MAX_WEIGHTS = 200_000, 4_000_000
 """Most words and runs of words of TF-IDF, and most weights over all labels: the commonest stay."""
 
@@ -62,7 +65,7 @@ def fit_linear(
     Args:
         features: One row an example.
         labels: Class indices; at least two different ones.
-        n_labels: Classes of the table; those that do not occur get a bias of -30.
+        n_labels: Classes of the table; those that do not occur get `ABSENT_BIAS`.
         inverse_penalty: scikit-learn's `C`, above 0.
 
     Returns:
@@ -70,7 +73,7 @@ def fit_linear(
     """
     found = LogisticRegression(C=inverse_penalty, max_iter=N_ITERATIONS).fit(features, labels)
     weight = np.zeros((n_labels, features.shape[1]), dtype=np.float32)
-    bias = np.full(n_labels, -30.0, dtype=np.float32)
+    bias = np.full(n_labels, ABSENT_BIAS, dtype=np.float32)
     if len(found.classes_) == 2:
         weight[found.classes_] = np.stack([-found.coef_[0] / 2, found.coef_[0] / 2])
         bias[found.classes_] = np.stack([-found.intercept_[0] / 2, found.intercept_[0] / 2])

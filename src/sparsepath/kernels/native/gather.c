@@ -42,8 +42,9 @@ static inline void add_plain(const void *const *rows, const float *v, int n, int
         for (int64_t o = from; o < n_out; o++) y[o] += v[r] * weight(rows[r], kind, o);
 }
 
-static void group_plain(const void *const *rows, const float *v, int n, int kind, int64_t n_out,
-                        float *y) {
+static void group_plain(const void *const *rows, const void *const *next, const float *v, int n,
+                        int kind, int64_t n_out, float *y) {
+    (void)next;
     add_plain(rows, v, n, kind, 0, n_out, y);
 }
 
@@ -65,13 +66,20 @@ AVX2 static inline __m256 load_i8(const void *row, int64_t o) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
 }
 
-/* Four rows at a time; fewer are filled up with a coefficient of zero. */
-#define DEFINE_GROUP(NAME, LOAD)                                                                   \
-    AVX2 static int64_t NAME(const void *const *rows, const float *v, int64_t n_out, float *y) {   \
+/* Ask for a line of each of the next rows, once for every 64 bytes of the present ones. */
+AVX2 static inline void ask(const void *const *next, int64_t byte) {
+    for (int r = 0; r < GROUP; r++) _mm_prefetch((const char *)next[r] + byte, _MM_HINT_T0);
+}
+
+/* Four rows at a time; fewer are filled up with a coefficient of zero. BITS are those of a weight. */
+#define DEFINE_GROUP(NAME, LOAD, BITS)                                                             \
+    AVX2 static int64_t NAME(const void *const *rows, const void *const *next, const float *v,     \
+                             int64_t n_out, float *y) {                                            \
         __m256 v0 = _mm256_set1_ps(v[0]), v1 = _mm256_set1_ps(v[1]);                               \
         __m256 v2 = _mm256_set1_ps(v[2]), v3 = _mm256_set1_ps(v[3]);                               \
         int64_t o = 0;                                                                             \
         for (; o + 16 <= n_out; o += 16) {                                                         \
+            if ((o * BITS / 8 & 63) == 0) ask(next, o * BITS / 8);                                 \
             __m256 a = _mm256_loadu_ps(y + o), b = _mm256_loadu_ps(y + o + 8);                     \
             a = _mm256_fmadd_ps(v0, LOAD(rows[0], o), a);                                          \
             b = _mm256_fmadd_ps(v0, LOAD(rows[0], o + 8), b);                                      \
@@ -87,14 +95,16 @@ AVX2 static inline __m256 load_i8(const void *row, int64_t o) {
         return o;                                                                                  \
     }
 
-DEFINE_GROUP(group_f32, load_f32)
-DEFINE_GROUP(group_bf16, load_bf16)
-DEFINE_GROUP(group_i8, load_i8)
+DEFINE_GROUP(group_f32, load_f32, 32)
+DEFINE_GROUP(group_bf16, load_bf16, 16)
+DEFINE_GROUP(group_i8, load_i8, 8)
 
-AVX2 static int64_t group_i4(const void *const *rows, const float *v, int64_t n_out, float *y) {
+AVX2 static int64_t group_i4(const void *const *rows, const void *const *next, const float *v,
+                             int64_t n_out, float *y) {
     const __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
     int64_t o = 0;
     for (; o + 32 <= n_out; o += 32) {
+        if ((o / 2 & 63) == 0) ask(next, o / 2);
         __m256 a = _mm256_loadu_ps(y + o), b = _mm256_loadu_ps(y + o + 8);
         __m256 c = _mm256_loadu_ps(y + o + 16), d = _mm256_loadu_ps(y + o + 24);
         for (int r = 0; r < GROUP; r++) {
@@ -118,8 +128,8 @@ AVX2 static int64_t group_i4(const void *const *rows, const float *v, int64_t n_
     return o;
 }
 
-static void group_avx2(const void *const *rows, const float *v, int n, int kind, int64_t n_out,
-                       float *y) {
+static void group_avx2(const void *const *rows, const void *const *next, const float *v, int n,
+                       int kind, int64_t n_out, float *y) {
     const void *all[GROUP];
     float factors[GROUP];
     for (int r = 0; r < GROUP; r++) {
@@ -128,10 +138,10 @@ static void group_avx2(const void *const *rows, const float *v, int n, int kind,
     }
     int64_t done = 0;
     switch (kind) {
-    case ROW_F32: done = group_f32(all, factors, n_out, y); break;
-    case ROW_BF16: done = group_bf16(all, factors, n_out, y); break;
-    case ROW_I8: done = group_i8(all, factors, n_out, y); break;
-    default: done = group_i4(all, factors, n_out, y); break;
+    case ROW_F32: done = group_f32(all, next, factors, n_out, y); break;
+    case ROW_BF16: done = group_bf16(all, next, factors, n_out, y); break;
+    case ROW_I8: done = group_i8(all, next, factors, n_out, y); break;
+    default: done = group_i4(all, next, factors, n_out, y); break;
     }
     add_plain(rows, v, n, kind, done, n_out, y);
 }
@@ -145,7 +155,8 @@ SP_EXPORT int sp_gather(const void *weights, int kind, int64_t row_bytes, const 
     if (kind < ROW_F32 || kind > ROW_I4 || n_out < 1 || k < 0) return SP_BAD_ARGUMENT;
     for (int64_t i = 0; i < n_vectors * k; i++)
         if (indices[i] < 0 || indices[i] >= n_in) return SP_BAD_ARGUMENT;
-    void (*group)(const void *const *, const float *, int, int, int64_t, float *) = group_plain;
+    void (*group)(const void *const *, const void *const *, const float *, int, int, int64_t,
+                  float *) = group_plain;
 #ifdef SP_X86
     if (level >= SP_AVX2) group = group_avx2;
 #endif
@@ -158,20 +169,17 @@ SP_EXPORT int sp_gather(const void *weights, int kind, int64_t row_bytes, const 
         if (bias) memcpy(out, bias, (size_t)n_out * sizeof(float));
         else memset(out, 0, (size_t)n_out * sizeof(float));
         for (int64_t i = 0; i < k; i += GROUP) {
-            const void *rows[GROUP];
+            const void *rows[GROUP], *next[GROUP];
             float factors[GROUP];
             int n = (int)(k - i < GROUP ? k - i : GROUP);
             for (int r = 0; r < n; r++) {
                 rows[r] = first + at[i + r] * row_bytes;
                 factors[r] = v[i + r] * (scales ? scales[at[i + r]] : 1.0f);
             }
-#if defined(__GNUC__) || defined(__clang__)
-            /* The beginnings of the next rows; the processor goes on by itself. */
-            for (int64_t next = i + GROUP; next < i + 2 * GROUP && next < k; next++)
-                for (int line = 0; line < 4; line++)
-                    __builtin_prefetch(first + at[next] * row_bytes + 64 * line);
-#endif
-            group(rows, factors, n, kind, n_out, out);
+            /* After the last row the present ones are asked for again, which costs nothing. */
+            for (int r = 0; r < GROUP; r++)
+                next[r] = i + GROUP + r < k ? first + at[i + GROUP + r] * row_bytes : rows[0];
+            group(rows, next, factors, n, kind, n_out, out);
         }
     }
     return SP_OK;
