@@ -72,7 +72,11 @@ def main() -> None:
 def _gap(run: Run) -> tuple[float, float]:
     """Train the twin of one run; return the accuracies of the sub-model and of the twin."""
     work = _workspace(run)
-    chosen = [draft.name for draft in work.state.drafts if draft.is_distilled and not draft.control]
+    chosen = [
+        draft.name
+        for draft in work.state.drafts
+        if draft.is_distilled and not draft.control and draft.precision == "fp32"
+    ]
     chosen = sorted(chosen, key=lambda name: work.state.draft(name).predicted_ms or 0.0)[:2]
     name = f"scratch-{chosen[1]}"
     if not (work.path(MODELS_FOLDER) / name).exists():
