@@ -66,14 +66,14 @@ def test_without_constraints_the_fastest_within_one_point_wins() -> None:
 
 def test_a_candidate_that_chance_may_have_flattered_is_passed_over() -> None:
     # It lies half a point below the full model, so half a point may be chance.
-    assert recommend(CANDIDATES, options(), judged={"mid": Judged(0.003)}).name == "mid"
-    assert recommend(CANDIDATES, options(), judged={"mid": Judged(0.0032)}).name == "full"
+    assert recommend(CANDIDATES, options(), judged={"mid": Judged(0.0039)}).name == "mid"
+    assert recommend(CANDIDATES, options(), judged={"mid": Judged(0.004)}).name == "full"
 
 
 def test_a_candidate_that_says_what_the_full_model_says_is_safe_however_few_the_rows() -> None:
-    few = {"mid": Judged(0.05, 0.985), "light": Judged(0.05, 0.97)}
+    few = {"mid": Judged(0.05, 0.991), "light": Judged(0.05, 0.985)}
     assert recommend(CANDIDATES, options(), judged=few).name == "mid"
-    fewer = {"mid": Judged(0.05, 0.975), "light": Judged(0.05, 0.97)}
+    fewer = {"mid": Judged(0.05, 0.989), "light": Judged(0.05, 0.985)}
     assert recommend(CANDIDATES, options(), judged=fewer).name == "full"
 
 

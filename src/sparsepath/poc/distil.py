@@ -50,7 +50,7 @@ times faster, had 0.970 before and after at 7e-4, and 0.985 at 2e-4 (LOG.md)."""
 N_CONTROLLED = 2
 """Lightest distilled sub-models with layers that get controls, while time is left."""
 
-CONTROL_SHARE = 0.36
+CONTROL_SHARE = 0.42
 """Share of the stage's time that controls get."""
 
 MADE_UP_PER_ROW = 1.0
@@ -231,13 +231,14 @@ def _run_controls(work: Workspace, chosen: list[str], lessons: Lessons, end_s: f
             control_name = f"{kind}-{name}"
             if control_name in [draft.name for draft in work.state.drafts]:
                 continue
+            wanted_s = seconds * _relative_cost(work, control, mask)
+            if work.plan.used_s + wanted_s > end_s + OVERRUN_SHARE * wanted_s:
+                continue
             small = extract(work.full, control, means=means)
             if kind == "scratch":
                 _forget(small, work.generator(5))
             else:
                 small = repair(small, record, batches).model
-            if work.plan.used_s + seconds > end_s + OVERRUN_SHARE * seconds:
-                return n_done
             pace = Pace(_rate(work, latency_model(work), name), math.inf, steps)
             result = _learn(work, small, lessons, control_name, pace)
             draft = Draft(
@@ -253,6 +254,17 @@ def _run_controls(work: Workspace, chosen: list[str], lessons: Lessons, end_s: f
             _finish(work, draft, small, result)
             n_done += 1
     return n_done
+
+
+def _relative_cost(work: Workspace, mask: UnitMask, like: UnitMask) -> float:
+    """Estimate what a step with some units takes, over what one with others takes."""
+    latency = latency_model(work)
+    whole_ms = latency.predict_ms(UnitMask.full(work.full).shape)
+    ours, theirs = (
+        latency.predict_ms([layer for layer in m.shape if any(layer)]) / whole_ms + OVERHEAD
+        for m in (mask, like)
+    )
+    return ours / theirs
 
 
 def _control_masks(work: Workspace, mask: UnitMask) -> dict[str, UnitMask]:
