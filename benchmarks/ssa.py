@@ -91,7 +91,7 @@ def _images(data: Path, place: Path) -> Path:
 
 
 TRIALS: dict[str, Trial] = {
-    "digits": Trial(recipe="digits-vit", steps=(375, 750, 1500, 3000)),
+    "digits": Trial(recipe="digits-vit", steps=(375, 750, 1500)),
     "nci": Trial(recipe="nci-egt", steps=(300, 600, 1200), unit="squared deviations"),
     "docstrings": Trial(recipe="texts-encoder", steps=(250, 500, 1000)),
     "esol": Trial(

@@ -94,6 +94,15 @@ def test_the_run_has_every_kind_of_candidate(results: Results) -> None:
     assert not chosen.is_control
 
 
+def test_the_recommended_candidate_is_shown_label_by_label(
+    killed_run: tuple[Path, list[str]], results: Results
+) -> None:
+    analysis = read_json(killed_run[0] / "analysis.json", Analysis)
+    assert results.recommended is not None
+    for shown in (analysis.per_label, analysis.confusion, analysis.calibration):
+        assert {results.recommended.name, "full"} <= set(shown)
+
+
 def test_figures_agree_with_the_answers_of_the_models(
     killed_run: tuple[Path, list[str]], results: Results
 ) -> None:

@@ -43,10 +43,11 @@ def write_comparison(
     candidates: list[Candidate],
     answered: Answered,
     latency: Mapping[str, Latency],
+    recommended: str,
 ) -> None:
     """Write everything about answers that the report shows."""
     names = work.label_names
-    shown = [c.name for c in candidates if c.pareto or c.name == "full"]
+    shown = [c.name for c in candidates if c.pareto or c.name in {"full", recommended}]
     update_analysis(
         work.folder,
         per_label={

@@ -84,7 +84,7 @@ def run_measure(work: Workspace, budget_s: float) -> str:
             recommended=recommended,
         ),
     )
-    write_comparison(work, candidates, answered, latency)
+    write_comparison(work, candidates, answered, latency, recommended.name)
     ensembles = [name for name, draft in drafts.items() if draft.kind == "ensemble"]
     shown = [recommended.name, "full", *ensembles]
     update_analysis(work.folder, alone=alone_figures(work, drafts, answered, shown))
