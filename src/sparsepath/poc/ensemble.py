@@ -4,8 +4,6 @@ Each of its members sees a random part of the sources of attention. It costs as 
 know better when it is unsure.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -63,9 +61,12 @@ def add_ensemble(work: Workspace, budget_s: float) -> str:
 
 def _loss(work: Workspace, keep: float, n_rows: int) -> float:
     """Measure the mean of the members on the first validation rows."""
-    settings: dict[str, Any] = {"n_members": MEMBERS, "keep": keep}
     found = run_members(
-        work.full, work.valid.encoded[:n_rows], generator=work.generator(8), **settings
+        work.full,
+        work.valid.encoded[:n_rows],
+        n_members=MEMBERS,
+        keep=keep,
+        generator=work.generator(8),
     )
     mean: torch.Tensor = found.probabilities.mean(dim=0)
     truth = work.valid.labels[:n_rows].numpy()

@@ -13,12 +13,9 @@ def unsure(view: View) -> Section | None:
     if not items:
         return None
     words = view.words
-    columns = [
-        Column(words("column.name")),
-        Column(words("unsure.threshold"), is_number=True),
-        Column(words("unsure.coverage"), is_number=True),
-        Column(words("unsure.error"), is_number=True),
-    ]
+    numbers = ("threshold", "coverage", "error")
+    columns = [Column(words("column.name"))]
+    columns += [Column(words(f"unsure.{key}"), is_number=True) for key in numbers]
     body = stack(
         _verdict(words, items[0]),
         table(columns, [_row(words, item) for item in items], identity="table-unsure"),
