@@ -7,6 +7,8 @@ import lzma
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from sparsepath.data.corpus import documents, is_held_out
@@ -71,3 +73,36 @@ def test_what_cannot_be_read_is_named(
 def test_a_missing_source_is_named() -> None:
     with pytest.raises(DataError, match="no corpus at nowhere"):
         list(documents("nowhere"))
+
+
+def test_documents_of_a_parquet_file_are_those_of_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pyarrow.table({"body": ["one\n\nstill one", "", "two"] * 200, "n": range(600)})
+    pyarrow.parquet.write_table(table, path)
+    assert list(documents(str(path), column="body")) == ["one\n\nstill one", "two"] * 200
+    with pytest.raises(DataError, match="no texts in a column 'text'; it has body, n"):
+        list(documents(str(path)))
+    with pytest.raises(DataError, match="no texts in a column 'n'"):
+        list(documents(str(path), column="n"))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="cannot be read"):
+        list(documents(str(path), column="body"))
+
+
+def test_a_dataset_is_streamed(tmp_path: Path) -> None:
+    for part, n in (("train", 500), ("validation", 3)):
+        lines = [json.dumps({"body": f"{part} {i}", "n": i}) for i in range(n)]
+        (tmp_path / f"{part}.jsonl").write_text("\n".join(lines))
+    source = f"datasets:{tmp_path}"
+    found = documents(source, column="body")
+    assert [next(found) for _ in range(3)] == ["train 0", "train 1", "train 2"]
+    assert len(list(found)) == 497
+    assert len(list(documents(source, column="body", split="validation"))) == 3
+    with pytest.raises(DataError, match="no text in column 'text'; it has body, n"):
+        list(documents(source))
+    with pytest.raises(DataError, match="split test cannot be read"):
+        list(documents(source, column="body", split="test"))
+    with pytest.raises(DataError, match="subset other"):
+        list(documents(source, column="body", subset="other"))
+    with pytest.raises(DataError, match="cannot be read"):
+        list(documents(f"datasets:{tmp_path / 'nowhere'}"))

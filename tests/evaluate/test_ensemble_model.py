@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from sparsepath.cli.main import main
 from sparsepath.config import EnsembleOptions, HypothesisOptions, SamplingMode
-from sparsepath.errors import ConfigError, DataError
+from sparsepath.errors import ConfigError, DataError, ModelError
 from sparsepath.evaluate.ensemble_model import ensemble
 from sparsepath.evaluate.hypothesis import hypothesis
 from sparsepath.models.classifier import from_encoder
@@ -103,9 +103,39 @@ def test_texts_of_another_kind_are_compared_in_three_ways(
     arguments = ["pathways", "ensemble", *map(str, model), "--members", "4"]
     done = CliRunner().invoke(main, [*arguments, "--foreign", str(path)])
     assert f"dense: AUROC of foreign texts {found[0].by_confidence:.3f}" in done.stdout
+    # The same model twice is sure where one is; another one is not.
+    deep = ensemble(*model, asked, foreign=path, deep=[model[0]]).noticed[3]
+    assert deep.way == "deep ensemble of 2"
+    assert deep.by_confidence == pytest.approx(found[0].by_confidence)
+    other = _with_other_head(model[0], tmp_path / "other", LABELS)
+    far = ensemble(*model, asked, foreign=path, deep=[other]).noticed[3]
+    assert far.by_confidence != pytest.approx(found[0].by_confidence, abs=1e-3)
+    done = CliRunner().invoke(
+        main, [*arguments, "--foreign", str(path), "--deep", str(other), "--deep", str(model[0])]
+    )
+    assert "deep ensemble of 3: AUROC" in done.stdout
     # The table itself is not of another kind.
     same = ensemble(*model, asked, foreign=model[1]).noticed
-    assert same[0].by_confidence == pytest.approx(0.5)
+    assert same[0].by_confidence == pytest.approx(0.5, abs=1e-3)
+
+
+def _with_other_head(model: Path, folder: Path, labels: list[str]) -> Path:
+    """A classifier of the same encoder whose head was drawn anew."""
+    loaded = load_classifier(model)
+    generator = torch.Generator().manual_seed(1)
+    classifier = from_encoder(loaded.model.encoder, labels, max_length=32, generator=generator)
+    with torch.no_grad():
+        classifier.classifier.weight.mul_(20)
+    save_classifier(folder, classifier, (model / "tokenizer.json").read_text(), card="a card")
+    return folder
+
+
+def test_a_deep_ensemble_has_one_set_of_labels(model: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="texts of another kind only"):
+        ensemble(*model, deep=[model[0]])
+    other = _with_other_head(model[0], tmp_path / "other", LABELS[::-1])
+    with pytest.raises(ModelError, match="other labels"):
+        ensemble(*model, EnsembleOptions(members=1), foreign=model[1], deep=[other])
 
 
 def test_every_row_is_written_with_how_far_members_differ(

@@ -43,6 +43,12 @@ def pathways_command() -> None:
     help="Texts of another kind; how well MODEL notices that is measured.",
 )
 @click.option(
+    "--deep",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Model trained with another seed (several times): a deep ensemble to compare with.",
+)
+@click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="CSV file: label, spread, disagreement."
 )
 @json_option
@@ -50,6 +56,7 @@ def ensemble_command(
     model: Path,
     data: Path,
     foreign: Path | None,
+    deep: tuple[Path, ...],
     out: Path | None,
     as_json: bool,
     **options: Any,
@@ -65,7 +72,7 @@ def ensemble_command(
     """
     with needs_extra("train", "sparsepath pathways"):
         from sparsepath.evaluate.ensemble_model import ensemble
-    found = ensemble(model, data, EnsembleOptions(**options), foreign=foreign, out=out)
+    found = ensemble(model, data, EnsembleOptions(**options), foreign=foreign, deep=deep, out=out)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2))
         return

@@ -2,7 +2,8 @@
 
 Sources: the word `stdlib` (the Python standard library's own sources, which every Python has), a
 text file whose documents are set apart by blank lines, a JSON-lines file with a key `text`, each
-also .gz, .bz2 or .xz, or a folder of such files and of any other text files, one document each.
+also .gz, .bz2 or .xz, a parquet file with a column `text`, a folder of such files and of any other
+text files, one document each, or `datasets:` and the name of a dataset (`streamed.py`).
 """
 
 import bz2
@@ -14,6 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
+
+from sparsepath.data.streamed import PREFIX, streamed_documents
 from sparsepath.errors import DataError
 
 STDLIB = "stdlib"
@@ -31,16 +36,28 @@ OUTSIDE = frozenset({"test", "tests", "idle_test", "site-packages", "_vendor", "
 PARTS = (".txt", ".jsonl")
 """Files that hold several documents."""
 
+PARQUET_ROWS = 256
+"""Rows of a parquet file that are read together."""
 
-def documents(source: str) -> Iterator[str]:
+
+def documents(
+    source: str, *, subset: str | None = None, split: str = "train", column: str = "text"
+) -> Iterator[str]:
     """Read the documents of a source in a fixed order.
 
     Args:
-        source: `stdlib`, or the path of a file or folder.
+        source: `stdlib`, the path of a file or folder, or `datasets:` and a name.
+        subset: of a dataset.
+        split: of a dataset.
+        column: key or column of the text, where rows have several.
 
     Raises:
         DataError: if there is no such source, or it cannot be read as text.
     """
+    if source.startswith(PREFIX):
+        name = source.removeprefix(PREFIX)
+        yield from streamed_documents(name, subset=subset, split=split, column=column)
+        return
     if source == STDLIB:
         root = Path(sysconfig.get_paths()["stdlib"])
         paths = sorted(root.rglob("*.py"))
@@ -59,8 +76,8 @@ def documents(source: str) -> Iterator[str]:
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
         try:
-            yield from _documents_of(file)
-        except (UnicodeDecodeError, EOFError, lzma.LZMAError, OSError) as err:
+            yield from _documents_of(file, column)
+        except (UnicodeDecodeError, EOFError, lzma.LZMAError, OSError, pyarrow.ArrowInvalid) as err:
             raise DataError(
                 f"{file} cannot be read as UTF-8 text ({err})",
                 hint="give text files, packed by gzip, bzip2 or xz or not at all",
@@ -77,20 +94,41 @@ def is_held_out(number: int, share: float) -> bool:
     return int((number + 1) * share) > int(number * share)
 
 
-def _documents_of(path: Path) -> Iterator[str]:
+def _documents_of(path: Path, column: str) -> Iterator[str]:
     """Read the documents of one file."""
+    if path.suffix.lower() == ".parquet":
+        yield from _parquet_documents(path, column)
+        return
     opener = OPENERS.get(path.suffix.lower(), open)
     kind = Path(path.stem).suffix.lower() if path.suffix.lower() in OPENERS else path.suffix.lower()
     with opener(path, "rt", encoding="utf-8") as file:
         if kind == ".jsonl":
-            yield from _json_documents(file, path)
+            yield from _json_documents(file, path, column)
         elif kind in PARTS:
             yield from _paragraphs(file)
         else:
             yield "".join(file)
 
 
-def _json_documents(lines: Iterable[str], path: Path) -> Iterator[str]:
+def _parquet_documents(path: Path, column: str) -> Iterator[str]:
+    """Read the texts of a parquet file, a few rows at a time.
+
+    Raises:
+        DataError: if there is no such column of texts.
+    """
+    with pyarrow.parquet.ParquetFile(path) as file:
+        kinds = {field.name: field.type for field in file.schema_arrow}
+        kind = kinds.get(column)
+        if kind not in (pyarrow.string(), pyarrow.large_string()):
+            raise DataError(
+                f"{path} has no texts in a column {column!r}; it has {', '.join(kinds)}",
+                hint="name the column by data.column",
+            )
+        for batch in file.iter_batches(batch_size=PARQUET_ROWS, columns=[column]):
+            yield from (text for text in batch.column(0).to_pylist() if text)
+
+
+def _json_documents(lines: Iterable[str], path: Path, column: str) -> Iterator[str]:
     """Read the texts of JSON lines.
 
     Raises:
@@ -100,11 +138,11 @@ def _json_documents(lines: Iterable[str], path: Path) -> Iterator[str]:
         if not line.strip():
             continue
         try:
-            yield str(json.loads(line)["text"])
+            yield str(json.loads(line)[column])
         except (ValueError, KeyError, TypeError) as err:
             raise DataError(
-                f"line {number} of {path} is no JSON object with a key 'text'",
-                hint="write one JSON object a line, its text under 'text'",
+                f"line {number} of {path} is no JSON object with a key {column!r}",
+                hint="write one JSON object a line, and name the key of its text by data.column",
             ) from err
 
 

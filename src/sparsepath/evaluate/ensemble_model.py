@@ -2,9 +2,10 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from sparsepath.artifacts.store import write_text_atomic
 from sparsepath.config import EnsembleOptions
 from sparsepath.data.tables import read_texts
+from sparsepath.errors import ConfigError, ModelError
 from sparsepath.evaluate.ensemble import (
     Alone,
     Figures,
@@ -25,12 +27,21 @@ from sparsepath.evaluate.labelled import LabelledRows, read_labelled
 from sparsepath.evaluate.unfamiliar import Noticed, noticed
 from sparsepath.models.save import LoadedClassifier, load_classifier
 from sparsepath.pathways.dropout import run_dropout
-from sparsepath.pathways.ensemble import Members, run_members
+from sparsepath.pathways.ensemble import Members, answer, run_members
 from sparsepath.runtime.locate import locate_model
 from sparsepath.trace.batches import encode_texts
 
 MAX_ROWS = 2_000
 """Rows that are answered, at most; drawn by the seed."""
+
+
+class _Others(NamedTuple):
+    """What a model is compared on and with."""
+
+    foreign: Path | str
+    """Texts of another kind."""
+    deep: Sequence[Path | str]
+    """Models of other seeds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +87,7 @@ def ensemble(
     options: EnsembleOptions | None = None,
     *,
     foreign: Path | str | None = None,
+    deep: Sequence[Path | str] = (),
     out: Path | str | None = None,
 ) -> EnsembleReport:
     """Answer a labelled table by random sub-models of one classifier, and by the dense model.
@@ -88,15 +100,23 @@ def ensemble(
         options: settings other than the usual ones.
         foreign: texts of another kind, which the model should be unsure about; labels are not
             needed. As many as `data` has at most.
+        deep: models of the same labels, trained with other seeds; with `model` they are the deep
+            ensemble that is compared where texts of another kind are given.
         out: a CSV file to write: for each row that was answered `row`, `label`, `probability` and,
             over the members, `spread` (standard deviation of that probability) and `disagreement`
             (share that gives another label).
 
     Raises:
         DataError: if a table cannot be read, or has labels that the model does not know.
-        ModelError: if the model cannot be read.
+        ConfigError: if `deep` is given without `foreign`.
+        ModelError: if a model cannot be read, or one of `deep` has other labels.
         RunError: if `out` cannot be written.
     """
+    if deep and foreign is None:
+        raise ConfigError(
+            "a deep ensemble is compared on texts of another kind only",
+            hint="give them by --foreign, or leave out --deep",
+        )
     options = options or EnsembleOptions()
     seed = options.seed
     folder = locate_model(Path(model))
@@ -122,7 +142,9 @@ def ensemble(
         disagreement=float(doubt.disagreement.mean()),
         alone_dense=answer_alone(dense, truth, is_calibration, risk=options.risk),
         alone=answer_alone(probabilities.mean(axis=0), truth, is_calibration, risk=options.risk),
-        noticed=[] if foreign is None else _notice(loaded, rows.encoded, found, foreign, options),
+        noticed=[]
+        if foreign is None
+        else _notice(loaded, rows, found, _Others(foreign, deep), options),
     )
 
 
@@ -163,27 +185,57 @@ def _members(
 
 def _notice(
     loaded: LoadedClassifier,
-    encoded: list[list[int]],
+    rows: LabelledRows,
     own: Members,
-    foreign: Path | str,
+    others: _Others,
     options: EnsembleOptions,
 ) -> list[Noticed]:
-    """Compare one pass, the self-ensemble and dropout on texts of another kind."""
-    texts = read_texts(foreign).texts
-    order = np.random.default_rng(options.seed).permutation(len(texts))[: len(encoded)]
-    others = encode_texts(
-        loaded.tokenizer, [texts[i] for i in order], loaded.model.config.max_length
-    )
-    found = _members(loaded, others, options)
+    """Compare one pass, the self-ensemble, dropout and a deep ensemble on other texts."""
+    texts = read_texts(others.foreign).texts
+    order = np.random.default_rng(options.seed).permutation(len(texts))[: len(rows.texts)]
+    strange = [texts[i] for i in order]
+    encoded = encode_texts(loaded.tokenizer, strange, loaded.model.config.max_length)
+    found = _members(loaded, encoded, options)
     dropped = [
-        run_dropout(loaded.model, rows, n_members=options.members, seed=options.seed).numpy()
-        for rows in (encoded, others)
+        run_dropout(loaded.model, ids, n_members=options.members, seed=options.seed).numpy()
+        for ids in (rows.encoded, encoded)
     ]
-    return [
+    ways = [
         noticed("dense", own.dense.numpy()[None], found.dense.numpy()[None]),
         noticed("self-ensemble", own.probabilities.numpy(), found.probabilities.numpy()),
         noticed("dropout", *dropped),
     ]
+    if others.deep:
+        peers = [_peer(loaded, folder) for folder in others.deep]
+        deep = (
+            np.stack([first.dense.numpy(), *(_dense(peer, texts) for peer in peers)])
+            for first, texts in ((own, rows.texts), (found, strange))
+        )
+        ways.append(noticed(f"deep ensemble of {1 + len(peers)}", *deep))
+    return ways
+
+
+def _peer(loaded: LoadedClassifier, folder: Path | str) -> LoadedClassifier:
+    """Read another member of a deep ensemble.
+
+    Raises:
+        ModelError: if it has other labels.
+    """
+    peer = load_classifier(locate_model(Path(folder)))
+    if peer.model.config.id2label != loaded.model.config.id2label:
+        raise ModelError(
+            f"{folder} has other labels, or the same ones in another order",
+            hint="give models that were trained on the same table with other seeds",
+        )
+    return peer
+
+
+def _dense(peer: LoadedClassifier, texts: Sequence[str]) -> Float[np.ndarray, "rows labels"]:
+    """Answer texts in one pass."""
+    config = peer.model.config
+    encoded = encode_texts(peer.tokenizer, texts, config.max_length)
+    found: Float[np.ndarray, "rows labels"] = answer(peer.model, encoded).numpy()
+    return found
 
 
 def _counts(members: int) -> list[int]:

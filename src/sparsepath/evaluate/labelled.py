@@ -18,6 +18,8 @@ SHOWN_LABELS = 8
 class LabelledRows(NamedTuple):
     """Rows of a table for one model."""
 
+    texts: list[str]
+    """As in the table."""
     encoded: list[list[int]]
     """Token ids of each text."""
     truth: NDArray[np.int64]
@@ -51,4 +53,4 @@ def read_labelled(
         )
     encoded = encode_texts(loaded.tokenizer, table.texts, config.max_length)
     truth = np.array([numbers[label] for label in table.labels])
-    return LabelledRows(encoded, truth, table.row_ids)
+    return LabelledRows(list(table.texts), encoded, truth, table.row_ids)

@@ -27,7 +27,7 @@ class Noticed(NamedTuple):
     """How well one way to answer tells foreign texts apart, as AUROC, 0 to 1."""
 
     way: str
-    """`dense`, `self-ensemble` or `dropout`."""
+    """`dense`, `self-ensemble`, `dropout` or `deep ensemble of N`."""
     by_confidence: float
     """By one minus the highest probability."""
     by_disagreement: float | None

@@ -24,6 +24,10 @@ TOKENS_AT_ONCE = 8_192
 """Tokens of all members in one pass, about."""
 
 
+ROWS_AT_ONCE = 64
+"""Rows of a dense pass."""
+
+
 class Members(NamedTuple):
     """What the sub-models and the dense model say."""
 
@@ -58,34 +62,49 @@ def run_members(
     """
     if n_members < 1:
         raise ConfigError(f"{n_members} members", hint="use at least 1")
+    dense = answer(model, encoded)
     pad_id = int(model.config.pad_token_id or 0)
-    n_labels = model.classifier.out_features
-    members = torch.empty(n_members, len(encoded), n_labels)
-    dense = torch.empty(len(encoded), n_labels)
+    members = torch.empty(n_members, *dense.shape)
     longest = max(len(ids) for ids in encoded)
     n_rows = max(1, TOKENS_AT_ONCE // (n_members * longest))
-    with evaluating(model):
-        for batch in bucketed_batches(encoded, None, max(n_rows, 16), pad_id=pad_id):
-            dense[batch.rows] = _answer(model, batch)
-        with subsample(
-            model.encoder,
-            keep=keep,
-            mode=mode,
-            per_example=True,
-            in_eval=True,
-            generator=generator,
-        ):
-            for batch in bucketed_batches(encoded, None, n_rows, pad_id=pad_id):
-                repeated = batch._replace(
-                    input_ids=batch.input_ids.repeat(n_members, 1),
-                    attention_mask=batch.attention_mask.repeat(n_members, 1),
-                )
-                found = _answer(model, repeated)
-                members[:, batch.rows] = found.unflatten(0, (n_members, -1))
+    subsampled = subsample(
+        model.encoder,
+        keep=keep,
+        mode=mode,
+        per_example=True,
+        in_eval=True,
+        generator=generator,
+    )
+    with evaluating(model), subsampled:
+        for batch in bucketed_batches(encoded, None, n_rows, pad_id=pad_id):
+            repeated = batch._replace(
+                input_ids=batch.input_ids.repeat(n_members, 1),
+                attention_mask=batch.attention_mask.repeat(n_members, 1),
+            )
+            found = _probabilities(model, repeated)
+            members[:, batch.rows] = found.unflatten(0, (n_members, -1))
     return Members(members, dense)
 
 
-def _answer(model: PathwayClassifier, batch: Batch) -> Float[Tensor, "rows labels"]:
+@torch.no_grad()
+def answer(
+    model: PathwayClassifier, encoded: Sequence[Sequence[int]]
+) -> Float[Tensor, "rows labels"]:
+    """Answer every row once, over all sources.
+
+    Args:
+        model: a classifier; as it was afterwards.
+        encoded: token ids of each row.
+    """
+    pad_id = int(model.config.pad_token_id or 0)
+    found = torch.empty(len(encoded), model.classifier.out_features)
+    with evaluating(model):
+        for batch in bucketed_batches(encoded, None, ROWS_AT_ONCE, pad_id=pad_id):
+            found[batch.rows] = _probabilities(model, batch)
+    return found
+
+
+def _probabilities(model: PathwayClassifier, batch: Batch) -> Float[Tensor, "rows labels"]:
     """Give probabilities."""
     logits: Tensor = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
     return logits.softmax(dim=-1)

@@ -131,6 +131,12 @@ class LanguageTask(Task):
         return loss_nats / math.log(2) * index.n_tokens / index.text_bytes
 
 
+def _documents(recipe: Recipe) -> Iterator[str]:
+    """Read the corpus."""
+    data = recipe.data
+    return documents(data.source, subset=data.subset, split=data.split, column=data.column)
+
+
 def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
     """Read the given tokenizer, the one made before, or make one."""
     made = folder / TOKENIZER_FILE
@@ -143,7 +149,7 @@ def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
         return parse_tokenizer(path.read_text(encoding="utf-8", errors="replace"), where=path)
     texts = (
         text
-        for number, text in enumerate(documents(recipe.data.source))
+        for number, text in enumerate(_documents(recipe))
         if not is_held_out(number, recipe.data.held_out)
     )
     tokenizer = train_byte_tokenizer(texts, size=recipe.tokenizer.size)
@@ -163,7 +169,7 @@ def _write(
     def encoded() -> Iterator[list[int]]:
         texts = (
             text
-            for number, text in enumerate(documents(recipe.data.source))
+            for number, text in enumerate(_documents(recipe))
             if is_held_out(number, recipe.data.held_out) == held_out
         )
         for batch in _batches(texts):

@@ -42,6 +42,9 @@ ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
     "model.n_heads": FRESH,
     "model.d_mlp": FRESH,
     "data.held_out": ("language-model",),
+    "data.column": ("language-model",),
+    "data.subset": ("language-model",),
+    "data.split": ("language-model",),
     "data.train_rows": SPLIT,
     "data.held_out_rows": SPLIT,
     "data.augment": ("image-classification",),
@@ -65,10 +68,20 @@ class DataPart(_Part):
     """What is read."""
 
     source: str = "stdlib"
-    """For a language model `stdlib`, or the path of a text file, a JSON-lines file or a folder of
-    them; for images `digits`, or the path of an .npz file with arrays `images` and `labels`; for
-    texts `stdlib` (its docstrings, by area), or the path of a labelled table; for molecules `nci`,
-    or the path of a csv file of SMILES and numbers."""
+    """For a language model `stdlib`, the path of a text file, a JSON-lines file, a parquet file or
+    a folder of them, or `datasets:` and the id of a dataset of the hub (or a folder of one), which
+    is streamed; for images `digits`, or the path of an .npz file with arrays `images` and
+    `labels`; for texts `stdlib` (its docstrings, by area), or the path of a labelled table; for
+    molecules `nci`, or the path of a csv file of SMILES and numbers."""
+
+    column: str = "text"
+    """Language model: key or column of the text in JSON lines, parquet files and datasets."""
+
+    subset: str | None = None
+    """Language model: of a dataset, such as `20231101.en`."""
+
+    split: str = "train"
+    """Language model: part of a dataset that is read."""
 
     test: Path | None = None
     """Texts: a second table that is the test set. Left out: a share of `source`."""
