@@ -40,7 +40,7 @@ setup(
     ext_modules=[
         Extension(
             "sparsepath.kernels.native._native",
-            sources=[f"{FOLDER}/{name}.c" for name in ("library", "topk", "gather")],
+            sources=[f"{FOLDER}/{name}.c" for name in ("library", "topk", "gather", "decode")],
             depends=[f"{FOLDER}/native.h"],
             extra_compile_args=["/O2"] if IS_WINDOWS else ["-O3", "-fvisibility=hidden"],
             libraries=[] if IS_WINDOWS else ["m"],

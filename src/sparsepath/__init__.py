@@ -10,6 +10,7 @@ from sparsepath.version import __version__
 
 if TYPE_CHECKING:
     from sparsepath.config import EnsembleOptions as EnsembleOptions
+    from sparsepath.config import GenerateOptions as GenerateOptions
     from sparsepath.config import HypothesisOptions as HypothesisOptions
     from sparsepath.config import PocOptions as PocOptions
     from sparsepath.data.tables import read_table as read_table
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sparsepath.report.write import write_report as write_report
     from sparsepath.runtime.engine import load_engine as load
     from sparsepath.runtime.export import export_model as export
+    from sparsepath.runtime.language.engine import Engine as Engine
     from sparsepath.runtime.predict import predict_file as predict
     from sparsepath.train.recipe import read_recipe as read_recipe
     from sparsepath.train.trainer import train as run_recipe
@@ -52,6 +54,8 @@ _HOMES = {
     "doctor": "sparsepath.evaluate.doctor.doctor",
     "EnsembleOptions": "sparsepath.config.EnsembleOptions",
     "HypothesisOptions": "sparsepath.config.HypothesisOptions",
+    "GenerateOptions": "sparsepath.config.GenerateOptions",
+    "Engine": "sparsepath.runtime.language.engine.Engine",
     "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
     "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
     "run_recipe": "sparsepath.train.trainer.train",
@@ -62,7 +66,9 @@ _HOMES = {
 __all__ = [
     "ConfigError",
     "DataError",
+    "Engine",
     "EnsembleOptions",
+    "GenerateOptions",
     "HypothesisOptions",
     "MissingExtraError",
     "ModelError",

@@ -167,6 +167,47 @@ class EnsembleOptions:
                 )
 
 
+Form = Literal["fp32", "bf16", "int8", "int4"]
+"""How a language model's weights are stored."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerateOptions:
+    """How a language model writes."""
+
+    tokens: int = 128
+    """New tokens, at most."""
+
+    temperature: float = 0.0
+    """0 takes the likeliest token each time; 1 draws as the model says."""
+
+    top_p: float = 1.0
+    """Draw among the likeliest tokens that together have this probability, above 0 and up to 1."""
+
+    seed: int = 0
+    """Draws tokens."""
+
+    stop: tuple[str, ...] = ()
+    """Texts before which the answer ends."""
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            ConfigError: if one is out of range.
+        """
+        if self.tokens < 1:
+            raise ConfigError(f"tokens = {self.tokens}", hint="ask for at least 1")
+        if not 0 <= self.temperature < float("inf"):
+            raise ConfigError(
+                f"temperature = {self.temperature}", hint="choose 0 or more, such as 0.8"
+            )
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top_p = {self.top_p}", hint="choose above 0 and up to 1")
+        if "" in self.stop:
+            raise ConfigError("a stop text is empty", hint="leave it out, or give its characters")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HypothesisOptions:
     """How the claims of the hypothesis are measured."""

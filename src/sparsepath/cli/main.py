@@ -13,6 +13,7 @@ from sparsepath.cli.bench import bench_command
 from sparsepath.cli.doctor import doctor_command
 from sparsepath.cli.explain import explain_command
 from sparsepath.cli.export import export_command
+from sparsepath.cli.generate import generate_command
 from sparsepath.cli.pathways import pathways_command
 from sparsepath.cli.poc import poc_command
 from sparsepath.cli.predict import predict_command
@@ -65,6 +66,7 @@ for _command in (
     export_command,
     report_command,
     train_command,
+    generate_command,
     pathways_command,
     doctor_command,
     bench_command,

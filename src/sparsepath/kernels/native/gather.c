@@ -12,8 +12,6 @@
 
 #include "native.h"
 
-enum { ROW_F32 = 0, ROW_BF16 = 1, ROW_I8 = 2, ROW_I4 = 3 };
-
 #define GROUP 4
 
 static inline float bf16(uint16_t bits) {
@@ -25,9 +23,9 @@ static inline float bf16(uint16_t bits) {
 
 static inline float weight(const void *row, int kind, int64_t column) {
     switch (kind) {
-    case ROW_F32: return ((const float *)row)[column];
-    case ROW_BF16: return bf16(((const uint16_t *)row)[column]);
-    case ROW_I8: return (float)((const int8_t *)row)[column];
+    case SP_F32: return ((const float *)row)[column];
+    case SP_BF16: return bf16(((const uint16_t *)row)[column]);
+    case SP_I8: return (float)((const int8_t *)row)[column];
     default: {
         uint8_t byte = ((const uint8_t *)row)[column / 32 * 16 + column % 16];
         return (float)((column % 32 < 16 ? byte & 15 : byte >> 4) - 8);
@@ -138,9 +136,9 @@ static void group_avx2(const void *const *rows, const void *const *next, const f
     }
     int64_t done = 0;
     switch (kind) {
-    case ROW_F32: done = group_f32(all, next, factors, n_out, y); break;
-    case ROW_BF16: done = group_bf16(all, next, factors, n_out, y); break;
-    case ROW_I8: done = group_i8(all, next, factors, n_out, y); break;
+    case SP_F32: done = group_f32(all, next, factors, n_out, y); break;
+    case SP_BF16: done = group_bf16(all, next, factors, n_out, y); break;
+    case SP_I8: done = group_i8(all, next, factors, n_out, y); break;
     default: done = group_i4(all, next, factors, n_out, y); break;
     }
     add_plain(rows, v, n, kind, done, n_out, y);
@@ -148,39 +146,45 @@ static void group_avx2(const void *const *rows, const void *const *next, const f
 
 #endif
 
-/* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart. */
-SP_EXPORT int sp_gather(const void *weights, int kind, int64_t row_bytes, const float *scales,
-                        int64_t n_in, int64_t n_out, const float *values, const int32_t *indices,
-                        int64_t n_vectors, int64_t k, const float *bias, float *y, int level) {
-    if (kind < ROW_F32 || kind > ROW_I4 || n_out < 1 || k < 0) return SP_BAD_ARGUMENT;
-    for (int64_t i = 0; i < n_vectors * k; i++)
-        if (indices[i] < 0 || indices[i] >= n_in) return SP_BAD_ARGUMENT;
+void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *indices, int64_t k,
+                 float *y, int level) {
     void (*group)(const void *const *, const void *const *, const float *, int, int, int64_t,
                   float *) = group_plain;
 #ifdef SP_X86
     if (level >= SP_AVX2) group = group_avx2;
 #endif
     (void)level;
-    const char *first = weights;
-    for (int64_t vector = 0; vector < n_vectors; vector++) {
-        const float *v = values + vector * k;
-        const int32_t *at = indices + vector * k;
-        float *out = y + vector * n_out;
-        if (bias) memcpy(out, bias, (size_t)n_out * sizeof(float));
-        else memset(out, 0, (size_t)n_out * sizeof(float));
-        for (int64_t i = 0; i < k; i += GROUP) {
-            const void *rows[GROUP], *next[GROUP];
-            float factors[GROUP];
-            int n = (int)(k - i < GROUP ? k - i : GROUP);
-            for (int r = 0; r < n; r++) {
-                rows[r] = first + at[i + r] * row_bytes;
-                factors[r] = v[i + r] * (scales ? scales[at[i + r]] : 1.0f);
-            }
-            /* After the last row the present ones are asked for again, which costs nothing. */
-            for (int r = 0; r < GROUP; r++)
-                next[r] = i + GROUP + r < k ? first + at[i + GROUP + r] * row_bytes : rows[0];
-            group(rows, next, factors, n, kind, n_out, out);
+    const char *first = matrix->rows;
+    const float *scales = matrix->scales;
+    int64_t row_bytes = matrix->row_bytes, n_out = matrix->n_out;
+    if (matrix->bias) memcpy(y, matrix->bias, (size_t)n_out * sizeof(float));
+    else memset(y, 0, (size_t)n_out * sizeof(float));
+    for (int64_t i = 0; i < k; i += GROUP) {
+        const void *rows[GROUP], *next[GROUP];
+        float factors[GROUP];
+        int n = (int)(k - i < GROUP ? k - i : GROUP);
+        for (int r = 0; r < n; r++) {
+            rows[r] = first + indices[i + r] * row_bytes;
+            factors[r] = values[i + r] * (scales ? scales[indices[i + r]] : 1.0f);
         }
+        /* After the last row the present ones are asked for again, which costs nothing. */
+        for (int r = 0; r < GROUP; r++)
+            next[r] = i + GROUP + r < k ? first + indices[i + GROUP + r] * row_bytes : rows[0];
+        group(rows, next, factors, n, (int)matrix->kind, n_out, y);
     }
+}
+
+/* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart. */
+SP_EXPORT int sp_gather(const void *weights, int kind, int64_t row_bytes, const float *scales,
+                        int64_t n_in, int64_t n_out, const float *values, const int32_t *indices,
+                        int64_t n_vectors, int64_t k, const float *bias, float *y, int level) {
+    if (kind < SP_F32 || kind > SP_I4 || n_out < 1 || k < 0) return SP_BAD_ARGUMENT;
+    for (int64_t i = 0; i < n_vectors * k; i++)
+        if (indices[i] < 0 || indices[i] >= n_in) return SP_BAD_ARGUMENT;
+    sp_matrix matrix = {.rows = weights, .scales = scales, .bias = bias, .n_in = n_in,
+                        .n_out = n_out, .row_bytes = row_bytes, .kind = kind};
+    for (int64_t vector = 0; vector < n_vectors; vector++)
+        sp_multiply(&matrix, values + vector * k, indices + vector * k, k, y + vector * n_out,
+                    level);
     return SP_OK;
 }

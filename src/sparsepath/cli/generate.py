@@ -1,0 +1,94 @@
+"""`sparsepath generate`: a language model writes on."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from sparsepath.cli.options import json_option
+from sparsepath.config import Form, GenerateOptions
+
+if TYPE_CHECKING:
+    from sparsepath.runtime.language.engine import Written
+
+DEFAULTS = GenerateOptions()
+
+
+@click.command("generate")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("prompt")
+@click.option("--tokens", default=DEFAULTS.tokens, show_default=True, help="New tokens, at most.")
+@click.option(
+    "--temperature",
+    default=DEFAULTS.temperature,
+    show_default=True,
+    help="0 takes the likeliest token each time; 1 draws as the model says.",
+)
+@click.option(
+    "--top-p",
+    default=DEFAULTS.top_p,
+    show_default=True,
+    help="Draw among the likeliest tokens of this probability together.",
+)
+@click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Draws tokens.")
+@click.option("--stop", multiple=True, help="Text before which the answer ends (several times).")
+@click.option(
+    "--form",
+    type=click.Choice(get_args(Form)),
+    default="int8",
+    show_default=True,
+    help="How weights are stored.",
+)
+@json_option
+def generate_command(
+    model: Path,
+    prompt: str,
+    form: Form,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Write on after PROMPT (- reads standard input), on one thread and without torch.
+
+    MODEL is the folder of a language model of the Llama kind, dense or sparse, or of a training.
+
+    \b
+    Example:
+      $ sparsepath generate runs/stdlib-lm-topk "def main(" --tokens 40
+    """
+    from sparsepath.runtime.language.engine import Engine, Written
+    from sparsepath.runtime.language.shape import locate_language_model
+
+    asked = GenerateOptions(**options)
+    text = sys.stdin.read() if prompt == "-" else prompt
+    engine = Engine(locate_language_model(model), form=form)
+    if engine.notice:
+        click.echo(f"note: {engine.notice}", err=True)
+    facts, pieces = Written(), []
+    for piece in engine.generate(text, asked, facts=facts):
+        pieces.append(piece)
+        if not as_json:
+            click.echo(piece, nl=False)
+    if as_json:
+        told = asdict(facts) | {
+            "text": "".join(pieces),
+            "tokens_per_s": facts.tokens_per_s,
+            "bytes_per_token": facts.bytes_per_token,
+        }
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        return
+    click.echo()
+    click.echo(_said(facts, form), err=True)
+
+
+def _said(facts: "Written", form: Form) -> str:
+    """Say how fast it was."""
+    parts = [f"{facts.tokens} tokens ({facts.ending}), {form}, one thread"]
+    if facts.tokens_per_s is not None:
+        parts.append(f"{facts.tokens_per_s:,.0f} tokens/s")
+    if facts.bytes_per_token is not None:
+        parts.append(f"{facts.bytes_per_token / 1e6:.2f} MB of weights read a token")
+    parts.append(f"prompt of {facts.prompt_tokens} tokens in {1000 * facts.prompt_s:.0f} ms")
+    return "; ".join(parts)

@@ -1,0 +1,312 @@
+/* A Llama-like language model, one call for the next tokens; hidden states may be sparse.
+ *
+ * Every product reads only the rows of entries that are not zero, so a model whose sites keep k of
+ * d entries reads k / d of its weights, and one without sites reads all of them. Layers take a few
+ * tokens at a time, so that the rows of a prompt are still in the cache for the next of its tokens.
+ *
+ * Names of sites as in sparsepath.models.topk_lm.
+ */
+
+#include <math.h>
+#include <string.h>
+
+#include "native.h"
+
+typedef struct {
+    const float *attn_norm, *mlp_norm;
+    sp_matrix qkv, out, gate_up, down;
+    /* Entries that a site keeps; 0: all. */
+    int64_t k_attn_in, k_attn_out, k_mlp_in, k_mlp_hidden, k_block_out;
+} sp_layer;
+
+typedef struct {
+    int64_t n_layers, d_model, n_heads, n_kv_heads, head_dim, d_mlp, vocabulary;
+    int64_t capacity; /* positions of the cache */
+    int64_t window;   /* positions that attention looks back; 0: all */
+    int64_t by_magnitude, is_positive, n_always_on;
+    int64_t level;
+    double eps;
+    sp_matrix embedding, head;
+    const float *final_norm;
+    const float *cosines, *sines; /* [capacity, head_dim / 2] */
+    const sp_layer *layers;
+    float *keys, *values; /* [layers, kv heads, capacity, head_dim] */
+    float *scratch;
+    int64_t bytes_read; /* of weights, summed over calls */
+} sp_decoder;
+
+enum { BLOCK = 8 }; /* tokens that go through a layer together */
+
+/* Entries of a vector that are not zero. */
+typedef struct {
+    float *values;
+    int32_t *indices;
+    int64_t n;
+} few_t;
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* ---------- parts that are compiled once for each instruction set ---------- */
+
+ALWAYS float dot(const float *a, const float *b, int64_t n) {
+    float lanes[16] = {0};
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int l = 0; l < 16; l++) lanes[l] += a[i + l] * b[i + l];
+    float sum = 0;
+    for (; i < n; i++) sum += a[i] * b[i];
+    for (int l = 0; l < 16; l++) sum += lanes[l];
+    return sum;
+}
+
+ALWAYS void norm_body(const float *x, const float *weight, int64_t n, double eps, float *y) {
+    float scale = (float)(1.0 / sqrt((double)dot(x, x, n) / (double)n + eps));
+    for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale * weight[i];
+}
+
+/* One query head over the positions `first` to `last`. */
+ALWAYS void attend_body(const float *q, const float *keys, const float *values, int64_t first,
+                        int64_t last, int64_t dim, float *scores, float *y) {
+    float scale = 1.0f / sqrtf((float)dim), top = -INFINITY, total = 0;
+    for (int64_t p = first; p <= last; p++) {
+        scores[p] = dot(q, keys + p * dim, dim) * scale;
+        top = scores[p] > top ? scores[p] : top;
+    }
+    for (int64_t p = first; p <= last; p++) total += scores[p] = expf(scores[p] - top);
+    memset(y, 0, (size_t)dim * sizeof(float));
+    for (int64_t p = first; p <= last; p++) {
+        float share = scores[p] / total;
+        const float *value = values + p * dim;
+        for (int64_t i = 0; i < dim; i++) y[i] += share * value[i];
+    }
+}
+
+static void norm_plain(const float *x, const float *weight, int64_t n, double eps, float *y) {
+    norm_body(x, weight, n, eps, y);
+}
+
+static void attend_plain(const float *q, const float *keys, const float *values, int64_t first,
+                         int64_t last, int64_t dim, float *scores, float *y) {
+    attend_body(q, keys, values, first, last, dim, scores, y);
+}
+
+#ifdef SP_X86
+#define AVX2 __attribute__((target("avx2,fma")))
+
+AVX2 static void norm_avx2(const float *x, const float *weight, int64_t n, double eps, float *y) {
+    norm_body(x, weight, n, eps, y);
+}
+
+AVX2 static void attend_avx2(const float *q, const float *keys, const float *values, int64_t first,
+                             int64_t last, int64_t dim, float *scores, float *y) {
+    attend_body(q, keys, values, first, last, dim, scores, y);
+}
+#endif
+
+static void norm(const sp_decoder *m, const float *x, const float *weight, float *y) {
+#ifdef SP_X86
+    if (m->level >= SP_AVX2) {
+        norm_avx2(x, weight, m->d_model, m->eps, y);
+        return;
+    }
+#endif
+    norm_plain(x, weight, m->d_model, m->eps, y);
+}
+
+/* ---------- sparse vectors ---------- */
+
+static void push(few_t *few, const float *x, int64_t from, int64_t to, int is_positive) {
+    int64_t n = few->n;
+    for (int64_t i = from; i < to; i++) {
+        few->values[n] = x[i];
+        few->indices[n] = (int32_t)i;
+        n += x[i] > 0.0f || (!is_positive && x[i] != 0.0f);
+    }
+    few->n = n;
+}
+
+/* The entries that a site keeps, as TopK.forward has them; without a site, all that are not zero.
+ * `few` has room for one entry more than x, `sizes` for as many. */
+static int keep(const sp_decoder *m, const float *x, int64_t width, int64_t k, few_t *few,
+                float *sizes) {
+    few->n = 0;
+    if (!k) {
+        push(few, x, 0, width, 0);
+        return SP_OK;
+    }
+    int64_t on = m->n_always_on, competing = width - on;
+    push(few, x, 0, on, 0);
+    if (k >= competing) {
+        push(few, x, on, width, (int)m->is_positive);
+        return SP_OK;
+    }
+    const float *rest = x + on;
+    if (m->by_magnitude) {
+        for (int64_t i = 0; i < competing; i++) sizes[i] = fabsf(rest[i]);
+        rest = sizes;
+    }
+    int32_t *found = few->indices + few->n;
+    int status = sp_topk_f32(rest, 1, competing, competing, k, few->values + few->n, found,
+                             (int)m->level);
+    if (status) return status;
+    int64_t n = few->n;
+    for (int64_t i = 0; i < k; i++) {
+        float value = x[on + found[i]];
+        few->values[n] = value;
+        few->indices[n] = found[i] + (int32_t)on;
+        n += value > 0.0f || (!m->is_positive && value != 0.0f);
+    }
+    few->n = n;
+    return SP_OK;
+}
+
+static void multiply(sp_decoder *m, const sp_matrix *matrix, const few_t *few, float *y) {
+    sp_multiply(matrix, few->values, few->indices, few->n, y, (int)m->level);
+    m->bytes_read += few->n * (matrix->row_bytes + (matrix->scales ? 4 : 0));
+}
+
+/* ---------- a block ---------- */
+
+static void rotate(const float *cosine, const float *sine, int64_t dim, float *x) {
+    int64_t half = dim / 2;
+    for (int64_t i = 0; i < half; i++) {
+        float a = x[i], b = x[i + half];
+        x[i] = a * cosine[i] - b * sine[i];
+        x[i + half] = b * cosine[i] + a * sine[i];
+    }
+}
+
+/* Attention of one token, whose queries, keys and values are in `qkv`; its output goes to `y`. */
+static void attend(sp_decoder *m, int64_t layer, int64_t position, float *qkv, float *scores,
+                   float *y) {
+    int64_t dim = m->head_dim, kv = m->n_kv_heads, group = m->n_heads / kv;
+    const float *cosine = m->cosines + position * (dim / 2), *sine = m->sines + position * (dim / 2);
+    float *new_keys = qkv + m->n_heads * dim, *new_values = new_keys + kv * dim;
+    int64_t first = m->window && position >= m->window ? position - m->window + 1 : 0;
+    for (int64_t h = 0; h < kv; h++) {
+        float *keys = m->keys + (layer * kv + h) * m->capacity * dim;
+        float *values = m->values + (layer * kv + h) * m->capacity * dim;
+        rotate(cosine, sine, dim, new_keys + h * dim);
+        memcpy(keys + position * dim, new_keys + h * dim, (size_t)dim * sizeof(float));
+        memcpy(values + position * dim, new_values + h * dim, (size_t)dim * sizeof(float));
+        for (int64_t q = h * group; q < (h + 1) * group; q++) {
+            rotate(cosine, sine, dim, qkv + q * dim);
+#ifdef SP_X86
+            if (m->level >= SP_AVX2) {
+                attend_avx2(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim);
+                continue;
+            }
+#endif
+            attend_plain(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim);
+        }
+    }
+}
+
+typedef struct {
+    float *x;       /* [BLOCK, d_model]: the residual stream */
+    float *normed;  /* [d_model] */
+    float *wide;    /* outputs of one product */
+    float *hidden;  /* inputs of the next one */
+    float *scores;  /* [capacity] */
+    float *sizes;   /* as wide as the widest site */
+    few_t few;
+} room_t;
+
+static int64_t widest(const sp_decoder *m) {
+    int64_t heads = m->n_heads * m->head_dim, n = m->d_model;
+    n = heads > n ? heads : n;
+    return m->d_mlp > n ? m->d_mlp : n;
+}
+
+static int64_t widest_output(const sp_decoder *m) {
+    int64_t qkv = (m->n_heads + 2 * m->n_kv_heads) * m->head_dim, n = 2 * m->d_mlp;
+    n = qkv > n ? qkv : n;
+    return m->d_model > n ? m->d_model : n;
+}
+
+/* Floats of scratch that a decoder needs. */
+SP_EXPORT int64_t sp_decoder_room(const sp_decoder *m) {
+    return (BLOCK + 1) * m->d_model + widest_output(m) + 4 * (widest(m) + 16) + m->capacity + 64;
+}
+
+static room_t rooms(const sp_decoder *m) {
+    room_t r;
+    int64_t wide = widest(m) + 16;
+    r.x = m->scratch;
+    r.normed = r.x + BLOCK * m->d_model;
+    r.wide = r.normed + m->d_model;
+    r.hidden = r.wide + widest_output(m);
+    r.sizes = r.hidden + wide;
+    r.few.values = r.sizes + wide;
+    r.few.indices = (int32_t *)(r.few.values + wide);
+    r.scores = r.few.values + 2 * wide;
+    return r;
+}
+
+static int run_layer(sp_decoder *m, int64_t number, int64_t n, int64_t position, room_t *r) {
+    const sp_layer *layer = m->layers + number;
+    int64_t d = m->d_model;
+    int status = SP_OK;
+    for (int64_t t = 0; t < n && !status; t++) {
+        float *x = r->x + t * d;
+        norm(m, x, layer->attn_norm, r->normed);
+        if ((status = keep(m, r->normed, d, layer->k_attn_in, &r->few, r->sizes))) break;
+        multiply(m, &layer->qkv, &r->few, r->wide);
+        attend(m, number, position + t, r->wide, r->scores, r->hidden);
+        status = keep(m, r->hidden, m->n_heads * m->head_dim, layer->k_attn_out, &r->few, r->sizes);
+        if (status) break;
+        multiply(m, &layer->out, &r->few, r->normed);
+        for (int64_t i = 0; i < d; i++) x[i] += r->normed[i];
+    }
+    for (int64_t t = 0; t < n && !status; t++) {
+        float *x = r->x + t * d;
+        norm(m, x, layer->mlp_norm, r->normed);
+        if ((status = keep(m, r->normed, d, layer->k_mlp_in, &r->few, r->sizes))) break;
+        multiply(m, &layer->gate_up, &r->few, r->wide);
+        for (int64_t i = 0; i < m->d_mlp; i++) {
+            float gate = r->wide[i];
+            r->hidden[i] = gate / (1.0f + expf(-gate)) * r->wide[m->d_mlp + i];
+        }
+        if ((status = keep(m, r->hidden, m->d_mlp, layer->k_mlp_hidden, &r->few, r->sizes))) break;
+        multiply(m, &layer->down, &r->few, r->normed);
+        for (int64_t i = 0; i < d; i++) x[i] += r->normed[i];
+        if (layer->k_block_out) {
+            if ((status = keep(m, x, d, layer->k_block_out, &r->few, r->sizes))) break;
+            memset(x, 0, (size_t)d * sizeof(float));
+            for (int64_t i = 0; i < r->few.n; i++) x[r->few.indices[i]] = r->few.values[i];
+        }
+    }
+    return status;
+}
+
+/* Read n tokens, the first at `position`; write the logits of the last `n_logits` of them. */
+SP_EXPORT int sp_decode(sp_decoder *m, const int32_t *tokens, int64_t n, int64_t position,
+                        int64_t n_logits, float *logits) {
+    if (n < 1 || position < 0 || position + n > m->capacity || n_logits < 0 || n_logits > n)
+        return SP_BAD_ARGUMENT;
+    for (int64_t t = 0; t < n; t++)
+        if (tokens[t] < 0 || tokens[t] >= m->vocabulary) return SP_BAD_ARGUMENT;
+    room_t r = rooms(m);
+    int64_t d = m->d_model;
+    for (int64_t start = 0; start < n; start += BLOCK) {
+        int64_t block = n - start < BLOCK ? n - start : BLOCK;
+        for (int64_t t = 0; t < block; t++) {
+            float one = 1.0f;
+            few_t row = {&one, (int32_t *)&tokens[start + t], 1};
+            multiply(m, &m->embedding, &row, r.x + t * d);
+        }
+        for (int64_t l = 0; l < m->n_layers; l++) {
+            int status = run_layer(m, l, block, position + start, &r);
+            if (status) return status;
+        }
+        for (int64_t t = 0; t < block; t++) {
+            int64_t place = start + t - (n - n_logits);
+            if (place < 0) continue;
+            norm(m, r.x + t * d, m->final_norm, r.normed);
+            r.few.n = 0;
+            push(&r.few, r.normed, 0, d, 0);
+            multiply(m, &m->head, &r.few, logits + place * m->vocabulary);
+        }
+    }
+    return SP_OK;
+}

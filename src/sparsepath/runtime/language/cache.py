@@ -1,0 +1,35 @@
+"""Keys and values of the tokens that were read."""
+
+import numpy as np
+
+from sparsepath.errors import ConfigError
+from sparsepath.runtime.language.shape import Shape
+from sparsepath.runtime.language.weights import Floats
+
+
+class Cache:
+    """Keys and values of one text, up to a number of positions."""
+
+    def __init__(self, shape: Shape, capacity: int) -> None:
+        """Make room.
+
+        Args:
+            shape: of the model.
+            capacity: positions, at least 1.
+
+        Raises:
+            ConfigError: if the model was not trained on so many.
+        """
+        if not 1 <= capacity <= shape.context:
+            raise ConfigError(
+                f"{capacity} tokens, prompt and answer together; the model was trained on "
+                f"{shape.context}",
+                hint="shorten the prompt, or ask for fewer tokens",
+            )
+        size = (shape.n_layers, shape.n_kv_heads, capacity, shape.head_dim)
+        self.keys: Floats = np.zeros(size, np.float32)
+        """[layers, kv heads, positions, head_dim]."""
+        self.values: Floats = np.zeros(size, np.float32)
+        self.capacity = capacity
+        self.length = 0
+        """Tokens read so far."""

@@ -1,0 +1,243 @@
+"""A language model that writes and scores texts on an ordinary CPU, without torch.
+
+Read with: `plain.py` (what is computed), `weights.py` (how weights are stored).
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from sparsepath.config import Form, GenerateOptions
+from sparsepath.errors import DataError, ModelError
+from sparsepath.kernels.native import Level, library
+from sparsepath.runtime.language.cache import Cache
+from sparsepath.runtime.language.native import NativePass
+from sparsepath.runtime.language.pieces import Stops, TextStream
+from sparsepath.runtime.language.plain import PlainPass
+from sparsepath.runtime.language.sampling import choose
+from sparsepath.runtime.language.weights import Floats, read_weights
+
+SCORED_AT_ONCE = 32
+"""Tokens whose logits are held together while a text is scored."""
+
+WITHOUT_LIBRARY = (
+    "the native library is missing or does not fit this version: numpy does the work, many times "
+    "slower, with the same result; reinstall sparsepath where a C compiler is"
+)
+"""What a user is told then."""
+
+Ending = Literal["end", "stop", "tokens", "context"]
+"""Why a text ended: by the model's own end token, a stop text, the number of tokens, or because the
+model was not trained on longer texts."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Written:
+    """What is known of an answer when it is finished; it fills while the text comes."""
+
+    prompt_tokens: int = 0
+    tokens: int = 0
+    """New ones."""
+    ending: Ending = "tokens"
+    prompt_s: float = 0.0
+    """Seconds until the prompt was read."""
+    decode_s: float = 0.0
+    """Seconds of reading the new tokens, without the last one, which nothing follows."""
+    bytes_read: int = 0
+    """Of weights, for the same tokens; 0 without the native library."""
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Speed of writing; None for a single token."""
+        return (self.tokens - 1) / self.decode_s if self.tokens > 1 else None
+
+    @property
+    def bytes_per_token(self) -> float | None:
+        """Weights read for each new token; None for a single one, or without the library."""
+        return self.bytes_read / (self.tokens - 1) if self.bytes_read else None
+
+
+class Score(NamedTuple):
+    """How well a model predicts a text."""
+
+    nats: float
+    """Sum over the tokens."""
+    tokens: int
+    """Predicted: all but the first of each stretch."""
+    bits_per_byte: float
+
+
+class Engine:
+    """A loaded language model."""
+
+    def __init__(
+        self, folder: Path | str, *, form: Form = "int8", level: Level | None = None
+    ) -> None:
+        """Load a model of the Llama kind, dense or with sparse hidden states.
+
+        Args:
+            folder: with config.json, model.safetensors and tokenizer.json.
+            form: how weights are stored: fp32, bf16, int8 or int4.
+            level: instruction set; None: the best that the processor has.
+
+        Raises:
+            ConfigError: if `form` is not known.
+            ModelError: if files are missing, damaged or do not fit each other.
+        """
+        folder = Path(folder)
+        self.weights = read_weights(folder, form)
+        self.shape = self.weights.shape
+        self.tokenizer = _read_tokenizer(folder)
+        if (n_tokens := self.tokenizer.get_vocab_size()) > self.shape.vocabulary:
+            raise ModelError(
+                f"the tokenizer has {n_tokens} tokens, the model {self.shape.vocabulary}",
+                hint="put the tokenizer.json of this model into its folder",
+            )
+        self.notice = None if library() is not None else WITHOUT_LIBRARY
+        self._native = NativePass(self.weights, level=level) if library() is not None else None
+        self._pass = self._native or PlainPass(self.weights)
+
+    def generate(
+        self, prompt: str, options: GenerateOptions | None = None, *, facts: Written | None = None
+    ) -> Iterator[str]:
+        """Write on after a prompt, piece by piece; the pieces joined are the answer.
+
+        Args:
+            prompt: at least one token.
+            options: other than the usual ones.
+            facts: filled while the text comes.
+
+        Raises:
+            ConfigError: if the prompt is longer than what the model was trained on.
+            DataError: if the prompt has no token.
+        """
+        options, facts = options or GenerateOptions(), facts or Written()
+        ids = self.encode(prompt)
+        facts.prompt_tokens = len(ids)
+        if not ids:
+            raise DataError("the prompt is empty", hint="give at least a word to begin with")
+        stops = Stops(options.stop)
+        text = TextStream(self.tokenizer, ids)
+        for token in self._tokens(ids, options, facts):
+            if told := stops.push(text.push(token)):
+                yield told
+            if stops.has_stopped:
+                facts.ending = "stop"
+                return
+        if told := stops.push(text.finish()) + stops.finish():
+            yield told
+
+    def tokens(self, prompt: list[int], options: GenerateOptions | None = None) -> Iterator[int]:
+        """Write on after token ids, token by token; the end token is not given.
+
+        Args:
+            prompt: at least one id, each below the vocabulary.
+            options: other than the usual ones; stop texts have no effect.
+        """
+        yield from self._tokens(prompt, options or GenerateOptions(), Written())
+
+    def logits(self, tokens: list[int]) -> Floats:
+        """Give what a model expects after each token of a text.
+
+        Args:
+            tokens: at least one id, each below the vocabulary.
+
+        Returns:
+            [tokens, vocabulary].
+        """
+        cache = Cache(self.shape, len(tokens))
+        return self._pass.run(np.array(tokens, np.int32), cache, len(tokens))
+
+    def score(self, text: str, *, length: int | None = None) -> Score:
+        """Measure how well the model predicts a text, in stretches of equal length.
+
+        Args:
+            text: at least two tokens.
+            length: tokens of a stretch, at least 2; None: as many as the model was trained on.
+
+        Raises:
+            DataError: if the text is too short.
+        """
+        ids = np.array(self.tokenizer.encode(text, add_special_tokens=False).ids, np.int32)
+        if len(ids) < 2:
+            raise DataError(f"the text has {len(ids)} tokens", hint="give at least two")
+        length = min(length or self.shape.context, self.shape.context)
+        nats, n_predicted = 0.0, 0
+        for start in range(0, len(ids) - 1, length):
+            stretch = ids[start : start + length + 1]
+            nats += self._nats(stretch)
+            n_predicted += len(stretch) - 1
+        n_bytes = len(text.encode()) * n_predicted / len(ids)
+        return Score(nats, n_predicted, nats / math.log(2) / n_bytes)
+
+    def encode(self, text: str) -> list[int]:
+        """Give the token ids of a prompt."""
+        ids: list[int] = self.tokenizer.encode(text).ids
+        return ids
+
+    def _nats(self, stretch: NDArray[np.int32]) -> float:
+        """Sum up the surprise at each token but the first."""
+        cache = Cache(self.shape, len(stretch) - 1)
+        total = 0.0
+        for start in range(0, len(stretch) - 1, SCORED_AT_ONCE):
+            inputs = stretch[start : start + SCORED_AT_ONCE]
+            truth = stretch[start + 1 : start + 1 + SCORED_AT_ONCE]
+            inputs = inputs[: len(truth)]
+            logits = self._pass.run(inputs, cache, len(inputs)).astype(np.float64)
+            top = logits.max(axis=1, keepdims=True)
+            total += float((np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]).sum())
+            total -= float(logits[np.arange(len(truth)), truth].sum())
+        return total
+
+    def _tokens(self, prompt: list[int], options: GenerateOptions, facts: Written) -> Iterator[int]:
+        """Choose tokens, and keep the time."""
+        rng = np.random.default_rng(options.seed)
+        room = max(len(prompt), min(self.shape.context, len(prompt) + options.tokens - 1))
+        cache = Cache(self.shape, room)
+        begun = time.perf_counter()
+        logits = self._pass.run(np.array(prompt, np.int32), cache, 1)[0]
+        facts.prompt_s = time.perf_counter() - begun
+        read_before, facts.ending = self._read(), "tokens"
+        while True:
+            token = choose(logits, rng, temperature=options.temperature, top_p=options.top_p)
+            if token in self.shape.end_ids:
+                facts.ending = "end"
+                return
+            facts.tokens += 1
+            yield token
+            if facts.tokens == options.tokens:
+                return
+            if cache.length == cache.capacity:
+                facts.ending = "context"
+                return
+            begun = time.perf_counter()
+            logits = self._pass.run(np.array([token], np.int32), cache, 1)[0]
+            facts.decode_s += time.perf_counter() - begun
+            facts.bytes_read = self._read() - read_before
+
+    def _read(self) -> int:
+        """Give the bytes of weights read so far."""
+        return 0 if self._native is None else self._native.bytes_read
+
+
+def _read_tokenizer(folder: Path) -> Tokenizer:
+    """Read `tokenizer.json` of a model folder.
+
+    Raises:
+        ModelError: if it is missing or damaged.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as err:  # the package raises nothing narrower
+        raise ModelError(
+            f"{path} is missing or damaged ({type(err).__name__})",
+            hint="copy the model folder again, whole",
+        ) from err

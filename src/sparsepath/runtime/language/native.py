@@ -1,0 +1,199 @@
+"""The model in native code: structures of `kernels/native/decode.c`, and the call."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsepath.kernels.native import Level, best_level, library
+from sparsepath.runtime.language.cache import Cache
+from sparsepath.runtime.language.shape import SITES, rotations
+from sparsepath.runtime.language.weights import Floats, Matrix, Weights
+
+KINDS = {"fp32": 0, "bf16": 1, "int8": 2, "int4": 3}
+"""Numbers of the forms in the library."""
+
+_Pointer, _Int, _Double = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = (
+        ("rows", _Pointer),
+        ("scales", _Pointer),
+        ("bias", _Pointer),
+        ("n_in", _Int),
+        ("n_out", _Int),
+        ("row_bytes", _Int),
+        ("kind", _Int),
+    )
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        ("attn_norm", _Pointer),
+        ("mlp_norm", _Pointer),
+        ("qkv", _Matrix),
+        ("out", _Matrix),
+        ("gate_up", _Matrix),
+        ("down", _Matrix),
+        *((f"k_{site}", _Int) for site in SITES),
+    )
+
+
+class _Decoder(ctypes.Structure):
+    _fields_ = (
+        *(
+            (name, _Int)
+            for name in (
+                "n_layers",
+                "d_model",
+                "n_heads",
+                "n_kv_heads",
+                "head_dim",
+                "d_mlp",
+                "vocabulary",
+                "capacity",
+                "window",
+                "by_magnitude",
+                "is_positive",
+                "n_always_on",
+                "level",
+            )
+        ),
+        ("eps", _Double),
+        ("embedding", _Matrix),
+        ("head", _Matrix),
+        *(
+            (name, _Pointer)
+            for name in (
+                "final_norm",
+                "cosines",
+                "sines",
+                "layers",
+                "keys",
+                "values",
+                "scratch",
+            )
+        ),
+        ("bytes_read", _Int),
+    )
+
+
+class NativePass:
+    """Runs a model by the C library, on one thread."""
+
+    def __init__(self, weights: Weights, *, level: Level | None = None) -> None:
+        """Describe the model to the library, which must be there.
+
+        Args:
+            weights: kept alive by this object.
+            level: instruction set; None: the best that the processor has.
+        """
+        self._weights = weights
+        self._held: list[NDArray[Any]] = []
+        shape = weights.shape
+        layers = [self._layer(number) for number in range(shape.n_layers)]
+        self._layers = (_Layer * len(layers))(*layers)
+        decoder = _Decoder(
+            **{
+                name: getattr(shape, name)
+                for name in (
+                    "n_layers",
+                    "d_model",
+                    "n_heads",
+                    "n_kv_heads",
+                    "head_dim",
+                    "d_mlp",
+                    "vocabulary",
+                    "window",
+                    "by_magnitude",
+                    "is_positive",
+                    "n_always_on",
+                    "eps",
+                )
+            }
+        )
+        decoder.level = int((best_level() if level is None else level) or 0)
+        decoder.embedding = self._matrix(weights.embedding)
+        decoder.head = self._matrix(weights.head)
+        decoder.final_norm = self._address(weights.final_norm)
+        decoder.layers = ctypes.addressof(self._layers)
+        self._decoder = decoder
+        self._scratch = np.zeros(0, np.float32)
+        self._turned: tuple[Floats, Floats] = (np.zeros((0, 0), np.float32),) * 2
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of weights read so far."""
+        return int(self._decoder.bytes_read)
+
+    def run(self, tokens: NDArray[np.int32], cache: Cache, n_logits: int) -> Floats:
+        """Read tokens after those in the cache; as `PlainPass.run`."""
+        native, shape = library(), self._weights.shape
+        assert native is not None, "no native library"
+        if len(self._turned[0]) < cache.capacity:
+            first, second = rotations(shape, cache.capacity)
+            self._turned = np.ascontiguousarray(first), np.ascontiguousarray(second)
+        decoder = self._decoder
+        decoder.capacity = cache.capacity
+        room = native.sp_decoder_room
+        room.restype = _Int
+        if len(self._scratch) < (needed := room(ctypes.byref(decoder))):
+            self._scratch = np.zeros(needed, np.float32)
+        for name, array in (
+            ("cosines", self._turned[0]),
+            ("sines", self._turned[1]),
+            ("keys", cache.keys),
+            ("values", cache.values),
+            ("scratch", self._scratch),
+        ):
+            setattr(decoder, name, array.ctypes.data)
+        ids = np.ascontiguousarray(tokens, dtype=np.int32)
+        logits = np.empty((n_logits, shape.vocabulary), np.float32)
+        status = native.sp_decode(
+            ctypes.byref(decoder),
+            _Pointer(ids.ctypes.data),
+            _Int(len(ids)),
+            _Int(cache.length),
+            _Int(n_logits),
+            _Pointer(logits.ctypes.data),
+        )
+        if status == NO_MEMORY:
+            raise MemoryError("the native decoder ran out of memory")
+        assert status == 0, f"the native decoder ended with {status}"
+        cache.length += len(ids)
+        return logits
+
+    def _layer(self, number: int) -> _Layer:
+        """Describe a block."""
+        layer, shape = self._weights.layers[number], self._weights.shape
+        return _Layer(
+            self._address(layer.attn_norm),
+            self._address(layer.mlp_norm),
+            *(self._matrix(m) for m in (layer.qkv, layer.out, layer.gate_up, layer.down)),
+            *(shape.kept(site, number) for site in SITES),
+        )
+
+    def _matrix(self, matrix: Matrix) -> _Matrix:
+        """Describe a matrix."""
+        rows = np.ascontiguousarray(matrix.rows)
+        return _Matrix(
+            self._address(rows),
+            None if matrix.scales is None else self._address(matrix.scales),
+            None if matrix.bias is None else self._address(matrix.bias),
+            rows.shape[0],
+            matrix.n_outputs,
+            rows.strides[0],
+            KINDS[matrix.form],
+        )
+
+    def _address(self, array: NDArray[Any]) -> int:
+        """Give where an array's data is, and keep it there."""
+        whole = np.ascontiguousarray(array)
+        self._held.append(whole)
+        return int(whole.ctypes.data)
+
+
+NO_MEMORY = 2
+"""What the library returns then."""

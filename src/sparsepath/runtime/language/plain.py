@@ -1,0 +1,133 @@
+"""What the native code computes, in numpy: the definition, and the way without a library.
+
+Shape letters: T tokens, D width, H heads, P positions so far, V vocabulary.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsepath.runtime.language.cache import Cache
+from sparsepath.runtime.language.shape import Shape, rotations
+from sparsepath.runtime.language.weights import Floats, Layer, Matrix, Weights
+
+
+class PlainPass:
+    """Runs a model with matrices written out in fp32."""
+
+    def __init__(self, weights: Weights) -> None:
+        """Take the weights; they are written out one at a time."""
+        self._weights = weights
+
+    def run(self, tokens: NDArray[np.int32], cache: Cache, n_logits: int) -> Floats:
+        """Read tokens after those in the cache.
+
+        Args:
+            tokens: [T]; at least one, below the vocabulary.
+            cache: of keys and values; longer by T afterwards.
+            n_logits: of the last tokens; 0 to T.
+
+        Returns:
+            Logits, [n_logits, V].
+        """
+        weights, shape = self._weights, self._weights.shape
+        start, n = cache.length, len(tokens)
+        cosines, sines = (part[start:] for part in rotations(shape, start + n))
+        x_TD = _rows(weights.embedding, tokens)
+        for number, layer in enumerate(weights.layers):
+            x_TD = self._layer(x_TD, number, layer, cache, (cosines, sines))
+        cache.length += n
+        final = _norm(x_TD[n - n_logits :], weights.final_norm, shape.eps)
+        return _times(final, weights.head)
+
+    def _layer(
+        self, x: Floats, number: int, layer: Layer, cache: Cache, turned: tuple[Floats, Floats]
+    ) -> Floats:
+        """Run one block."""
+        shape = self._weights.shape
+
+        def site(name: str, hidden: Floats) -> Floats:
+            return sparse(hidden, shape.kept(name, number), shape)
+
+        normed = site("attn_in", _norm(x, layer.attn_norm, shape.eps))
+        heads = _attend(_times(normed, layer.qkv), number, shape, cache, turned)
+        x = x + _times(site("attn_out", heads), layer.out)
+        normed = site("mlp_in", _norm(x, layer.mlp_norm, shape.eps))
+        gate, up = np.split(_times(normed, layer.gate_up), 2, axis=1)
+        with np.errstate(over="ignore"):  # e^-x of a large negative gate; the quotient is then 0
+            hidden = gate / (1.0 + np.exp(-gate)) * up
+        x = x + _times(site("mlp_hidden", hidden), layer.down)
+        return site("block_out", x)
+
+
+def sparse(x: Floats, k: int, shape: Shape) -> Floats:
+    """Keep the first entries that are always on, and the k largest others, lowest index first.
+
+    Args:
+        x: rows.
+        k: 0 keeps everything as it is.
+        shape: says what is largest, and whether entries below zero are kept.
+    """
+    if not k:
+        return x
+    on = shape.n_always_on
+    rest = x[:, on:]
+    kept = rest
+    if k < rest.shape[1]:
+        sizes = np.abs(rest) if shape.by_magnitude else rest
+        order = np.argsort(-sizes, axis=1, kind="stable")[:, :k]
+        kept = np.zeros_like(rest)
+        np.put_along_axis(kept, order, np.take_along_axis(rest, order, axis=1), axis=1)
+    if shape.is_positive:
+        kept = np.maximum(kept, 0.0)
+    return np.concatenate([x[:, :on], kept], axis=1)
+
+
+def _attend(
+    qkv: Floats, number: int, shape: Shape, cache: Cache, turned: tuple[Floats, Floats]
+) -> Floats:
+    """Put keys and values into the cache, and let each token look at those before it."""
+    n, dim, kv = len(qkv), shape.head_dim, shape.n_kv_heads
+    inner = qkv.reshape(n, -1, dim)
+    q, k, v = np.split(inner, [shape.n_heads, shape.n_heads + kv], axis=1)
+    start, end = cache.length, cache.length + n
+    cache.keys[number, :, start:end] = _turn(k, turned).transpose(1, 0, 2)
+    cache.values[number, :, start:end] = v.transpose(1, 0, 2)
+    keys, values = cache.keys[number, :, :end], cache.values[number, :, :end]
+    # [KV, group, T, dim] by [KV, 1, dim, P]
+    grouped = _turn(q, turned).reshape(n, kv, -1, dim).transpose(1, 2, 0, 3)
+    scores = grouped @ keys[:, None].transpose(0, 1, 3, 2) / np.sqrt(np.float32(dim))
+    own, past = np.arange(start, end)[:, None], np.arange(end)
+    is_hidden = past > own
+    if shape.window:
+        is_hidden |= past <= own - shape.window
+    scores = np.where(is_hidden, -np.inf, scores)
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares /= shares.sum(axis=-1, keepdims=True)
+    mixed: Floats = (shares @ values[:, None]).transpose(2, 0, 1, 3).reshape(n, -1)
+    return mixed
+
+
+def _turn(x: Floats, turned: tuple[Floats, Floats]) -> Floats:
+    """Turn halves of each head by the token's position."""
+    cosines, sines = (part[: len(x), None] for part in turned)
+    a, b = np.split(x, 2, axis=-1)
+    return np.concatenate([a * cosines - b * sines, b * cosines + a * sines], axis=-1)
+
+
+def _norm(x: Floats, weight: Floats, eps: float) -> Floats:
+    """Divide by the root mean square."""
+    squares = np.mean(np.square(x, dtype=np.float64), axis=-1, keepdims=True)
+    scaled: Floats = x * (1.0 / np.sqrt(squares + eps)).astype(np.float32) * weight
+    return scaled
+
+
+def _times(x: Floats, matrix: Matrix) -> Floats:
+    """Multiply rows by a matrix."""
+    y: Floats = x @ matrix.dense()
+    return y if matrix.bias is None else y + matrix.bias
+
+
+def _rows(matrix: Matrix, numbers: NDArray[np.int32]) -> Floats:
+    """Give some rows of a matrix."""
+    scales = None if matrix.scales is None else matrix.scales[numbers]
+    return matrix._replace(rows=matrix.rows[numbers], scales=scales).dense()

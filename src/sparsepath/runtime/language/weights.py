@@ -1,0 +1,364 @@
+"""A language model's weights by input: made from its safetensors, kept beside them, mapped.
+
+Matrices are stored with one row an input, because a hidden state that is mostly zero reads only
+the rows of the others. 8-bit and 4-bit rows have one scale each; biases, norms and the rotation of
+positions stay fp32. What is made lies in `decode-<form>.safetensors` in the model's folder with the
+hash of what it was made of, and is made again when that changed; where the folder cannot be
+written, it stays in memory.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from sparsepath.config import Form
+from sparsepath.errors import ConfigError, ModelError
+from sparsepath.models.digest import file_sha256
+from sparsepath.runtime.language.shape import Shape, read_shape
+
+VERSION = "1"
+"""Of the files; others are made again."""
+
+PACK = 32
+"""Outputs that are packed together in 4 bits."""
+
+TOPS = {"int8": 127, "int4": 7}
+"""Largest stored integers."""
+
+PARTS = ("qkv", "out", "gate_up", "down")
+"""Matrices of a layer."""
+
+Floats = NDArray[np.float32]
+Tensors = dict[str, NDArray[Any]]
+
+
+class Matrix(NamedTuple):
+    """A matrix by input."""
+
+    rows: NDArray[Any]
+    """[inputs, outputs]; of int4 [inputs, bytes], 32 outputs in 16 bytes, the low halves first."""
+    scales: Floats | None
+    """One an input, of integers."""
+    bias: Floats | None
+    """One an output."""
+    form: Form
+    n_outputs: int
+
+    def dense(self) -> Floats:
+        """Write the weights out, [inputs, outputs]."""
+        return written_out(self.rows, self.scales, self.form, self.n_outputs)
+
+
+class Layer(NamedTuple):
+    """Weights of a block."""
+
+    attn_norm: Floats
+    mlp_norm: Floats
+    qkv: Matrix
+    """Queries, keys and values beside each other."""
+    out: Matrix
+    gate_up: Matrix
+    """Gate and up beside each other."""
+    down: Matrix
+
+
+class Weights(NamedTuple):
+    """Weights of a model."""
+
+    shape: Shape
+    form: Form
+    embedding: Matrix
+    """One row a token."""
+    head: Matrix
+    final_norm: Floats
+    layers: list[Layer]
+    n_bytes: int
+    """Of all of them as stored."""
+
+
+def read_weights(folder: Path, form: Form) -> Weights:
+    """Read a model, from the file made before or from its safetensors.
+
+    Args:
+        folder: with `config.json` and `model.safetensors`, whole or in parts.
+        form: how rows are stored.
+
+    Raises:
+        ConfigError: if `form` is not known.
+        ModelError: if files are missing, damaged, or do not fit the configuration.
+    """
+    if form not in get_args(Form):
+        raise ConfigError(f"weights in {form!r}", hint=f"use one of {', '.join(get_args(Form))}")
+    shape = read_shape(folder)
+    files = _files(folder)
+    digest = ",".join(file_sha256(path) for path in files)
+    kept = folder / f"decode-{form}.safetensors"
+    tensors = _read_kept(kept, digest)
+    if tensors is None:
+        tensors = dict(_made(_Source(files), shape, form))
+        facts = {"version": VERSION, "made_of": digest, "form": form}
+        # Without a file the weights are there all the same.
+        with contextlib.suppress(OSError, SafetensorError):
+            _write_kept(kept, tensors, facts)
+            tensors = _read_kept(kept, digest) or tensors
+    return _weights(shape, form, tensors)
+
+
+def form_of(name: str, form: Form) -> Form:
+    """Give how a matrix is stored: rows as long as the vocabulary bear no 4 bits."""
+    return "int8" if form == "int4" and name in ("embedding", "head") else form
+
+
+def stored(weight: Floats, form: Form) -> tuple[NDArray[Any], Floats | None]:
+    """Store a matrix [inputs, outputs]; integers are rounded to the nearest.
+
+    Returns:
+        Its rows, and the scale of each for integers.
+    """
+    weight = np.ascontiguousarray(weight, dtype=np.float32)
+    if form == "fp32":
+        return weight, None
+    if form == "bf16":
+        bits = weight.view(np.uint32)
+        # To the nearest, ties to even, as torch has it.
+        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16), None
+    top = TOPS[form]
+    scales = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny) / np.float32(top)
+    whole = np.clip(np.rint(weight / scales[:, None]), -top, top)
+    if form == "int8":
+        return whole.astype(np.int8), scales
+    padded = np.pad(whole, ((0, 0), (0, -whole.shape[1] % PACK))).astype(np.int8) + 8
+    blocks = padded.astype(np.uint8).reshape(len(padded), -1, 2, PACK // 2)
+    packed = blocks[:, :, 0] | (blocks[:, :, 1] << 4)
+    return np.ascontiguousarray(packed.reshape(len(padded), -1)), scales
+
+
+def written_out(rows: NDArray[Any], scales: Floats | None, form: Form, n_outputs: int) -> Floats:
+    """Give what `stored` stands for, [inputs, outputs]."""
+    plain: Floats
+    if form == "fp32":
+        return rows
+    if form == "bf16":
+        plain = (rows.astype(np.uint32) << 16).view(np.float32)
+        return plain
+    if form == "int4":
+        halves = np.stack([rows & 15, rows >> 4], axis=1).astype(np.float32) - 8
+        blocks = halves.reshape(len(rows), 2, -1, PACK // 2).transpose(0, 2, 1, 3)
+        plain = blocks.reshape(len(rows), -1)[:, :n_outputs]
+    else:
+        plain = rows.astype(np.float32)
+    assert scales is not None
+    plain = plain * scales[:, None]
+    return plain
+
+
+class _Source:
+    """Tensors of a model's safetensors as fp32."""
+
+    def __init__(self, files: list[Path]) -> None:
+        """Find which file has which tensor.
+
+        Raises:
+            ModelError: if a file is damaged.
+        """
+        self._homes: dict[str, Path] = {}
+        for path in files:
+            try:
+                with safe_open(path, framework="numpy") as opened:
+                    self._homes |= dict.fromkeys(opened.keys(), path)
+            except (SafetensorError, OSError) as err:
+                raise ModelError(
+                    f"{path} is damaged: {err}", hint="copy the model folder again, whole"
+                ) from err
+        self._headers = {path: _header(path) for path in files}
+
+    def __contains__(self, name: str) -> bool:
+        """Say whether there is such a tensor."""
+        return name in self._homes
+
+    def __getitem__(self, name: str) -> Floats:
+        """Read a tensor.
+
+        Raises:
+            ModelError: if it is missing or holds no floating numbers.
+        """
+        if name not in self._homes:
+            raise ModelError(
+                f"the model has no tensor {name}",
+                hint="copy the model folder again, whole, or use a model of a known kind",
+            )
+        path = self._homes[name]
+        start, header = self._headers[path]
+        facts = header[name]
+        kind = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}.get(facts["dtype"])
+        if kind is None:
+            raise ModelError(
+                f"{name} is stored as {facts['dtype']}", hint="save the model in fp32 or bf16"
+            )
+        offset = start + facts["data_offsets"][0]
+        found = np.memmap(path, kind, "r", offset, tuple(facts["shape"]))
+        if facts["dtype"] == "BF16":
+            return (found.astype(np.uint32) << 16).view(np.float32)
+        return np.asarray(found, dtype=np.float32)
+
+    def by_input(self, *names: str) -> Floats:
+        """Give the weights of linear maps of one input beside each other, [inputs, outputs]."""
+        return np.concatenate([self[f"{name}.weight"] for name in names]).T
+
+    def biases(self, *names: str) -> Floats | None:
+        """Give their biases; None where they have none."""
+        if f"{names[0]}.bias" not in self:
+            return None
+        return np.concatenate([self[f"{name}.bias"] for name in names])
+
+
+def _files(folder: Path) -> list[Path]:
+    """List the files of a model.
+
+    Raises:
+        ModelError: if there are none, or parts are missing.
+    """
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError) as err:
+        raise ModelError(
+            f"no model.safetensors in {folder}",
+            hint="give the folder of a model saved as safetensors",
+        ) from err
+    paths = [folder / Path(name).name for name in names]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing or not paths:
+        raise ModelError(
+            f"{folder} lacks {missing[0] if missing else 'its parts'}",
+            hint="copy the model folder again, whole",
+        )
+    return paths
+
+
+def _header(path: Path) -> tuple[int, dict[str, Any]]:
+    """Give where a file's data begins, and what it holds; the file was checked before."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        return 8 + size, json.loads(file.read(size))
+
+
+def _made(source: _Source, shape: Shape, form: Form) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Store every part of a model."""
+
+    def part(name: str, weight: Floats, bias: Floats | None = None) -> Iterator[Any]:
+        rows, scales = stored(weight, form_of(name, form))
+        yield f"{name}.rows", rows
+        if scales is not None:
+            yield f"{name}.scales", scales
+        if bias is not None:
+            yield f"{name}.bias", bias
+
+    embedding = source["model.embed_tokens.weight"]
+    yield from part("embedding", embedding)
+    is_tied = shape.is_tied or "lm_head.weight" not in source
+    yield from part("head", embedding.T if is_tied else source["lm_head.weight"].T)
+    yield "final_norm", source["model.norm.weight"]
+    for number in range(shape.n_layers):
+        layer, here = f"model.layers.{number}", f"layers.{number}"
+        attn, mlp = f"{layer}.self_attn", f"{layer}.mlp"
+        yield f"{here}.attn_norm", source[f"{layer}.input_layernorm.weight"]
+        yield f"{here}.mlp_norm", source[f"{layer}.post_attention_layernorm.weight"]
+        inner = [f"{attn}.{name}_proj" for name in "qkv"]
+        for name, maps in zip(
+            PARTS,
+            (
+                inner,
+                [f"{attn}.o_proj"],
+                [f"{mlp}.gate_proj", f"{mlp}.up_proj"],
+                [f"{mlp}.down_proj"],
+            ),
+            strict=True,
+        ):
+            yield from part(f"{here}.{name}", source.by_input(*maps), source.biases(*maps))
+
+
+def _write_kept(path: Path, tensors: Tensors, facts: dict[str, str]) -> None:
+    """Write a file, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, unfinished, facts)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _read_kept(path: Path, digest: str) -> Tensors | None:
+    """Map a file made before; None if there is none that is whole and made of the same model."""
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            facts = opened.metadata() or {}
+    except (OSError, SafetensorError):
+        return None
+    if facts.get("version") != VERSION or facts.get("made_of") != digest:
+        return None
+    start, header = _header(path)
+    kinds = {"F32": np.float32, "U16": np.uint16, "I8": np.int8, "U8": np.uint8}
+    return {
+        name: np.memmap(
+            path,
+            kinds[entry["dtype"]],
+            "r",
+            start + entry["data_offsets"][0],
+            tuple(entry["shape"]),
+        )
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+
+
+def _weights(shape: Shape, form: Form, tensors: Mapping[str, NDArray[Any]]) -> Weights:
+    """Put the parts together.
+
+    Raises:
+        ModelError: if sizes are not those of the configuration.
+    """
+
+    def matrix(name: str, n_inputs: int, n_outputs: int) -> Matrix:
+        rows, kind = tensors[f"{name}.rows"], form_of(name, form)
+        width = -(-n_outputs // PACK) * PACK // 2 if kind == "int4" else n_outputs
+        if rows.shape != (n_inputs, width):
+            raise ModelError(
+                f"{name} has {rows.shape[0]} inputs, not {n_inputs}, or not {n_outputs} outputs",
+                hint="config.json belongs to another model; copy the folder again, whole",
+            )
+        scales, bias = tensors.get(f"{name}.scales"), tensors.get(f"{name}.bias")
+        return Matrix(rows, scales, bias, kind, n_outputs)
+
+    heads, d = shape.n_heads * shape.head_dim, shape.d_model
+    inner = heads + 2 * shape.n_kv_heads * shape.head_dim
+    layers = [
+        Layer(
+            tensors[f"layers.{n}.attn_norm"],
+            tensors[f"layers.{n}.mlp_norm"],
+            matrix(f"layers.{n}.qkv", d, inner),
+            matrix(f"layers.{n}.out", heads, d),
+            matrix(f"layers.{n}.gate_up", d, 2 * shape.d_mlp),
+            matrix(f"layers.{n}.down", shape.d_mlp, d),
+        )
+        for n in range(shape.n_layers)
+    ]
+    return Weights(
+        shape,
+        form,
+        matrix("embedding", shape.vocabulary, d),
+        matrix("head", d, shape.vocabulary),
+        tensors["final_norm"],
+        layers,
+        sum(tensor.nbytes for tensor in tensors.values()),
+    )
