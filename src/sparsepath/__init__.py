@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sparsepath.runtime.export import export_model as export
     from sparsepath.runtime.language.engine import Engine as Engine
     from sparsepath.runtime.predict import predict_file as predict
+    from sparsepath.train.convert import convert as convert
     from sparsepath.train.recipe import read_recipe as read_recipe
     from sparsepath.train.trainer import train as run_recipe
 
@@ -58,6 +59,7 @@ _HOMES = {
     "Engine": "sparsepath.runtime.language.engine.Engine",
     "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
     "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
+    "convert": "sparsepath.train.convert.convert",
     "run_recipe": "sparsepath.train.trainer.train",
     "read_recipe": "sparsepath.train.recipe.read_recipe",
     "subsample": "sparsepath.nn.subsampling.subsample",
@@ -77,6 +79,7 @@ __all__ = [
     "ShapeError",
     "SparsepathError",
     "__version__",
+    "convert",
     "doctor",
     "ensemble",
     "explain",

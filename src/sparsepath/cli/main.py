@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from sparsepath.cli.bench import bench_command
+from sparsepath.cli.convert import convert_command
 from sparsepath.cli.doctor import doctor_command
 from sparsepath.cli.explain import explain_command
 from sparsepath.cli.export import export_command
@@ -41,7 +42,11 @@ class _Group(click.Group):
             click.echo(f"error: {err}", err=True)
             raise click.exceptions.Exit(EXIT_ERROR) from err
         except KeyboardInterrupt as err:
-            resumes = ctx.invoked_subcommand in {poc_command.name, train_command.name}
+            resumes = ctx.invoked_subcommand in {
+                poc_command.name,
+                train_command.name,
+                convert_command.name,
+            }
             ending = "; what is done is kept, the same command goes on from there" * resumes
             click.echo(f"\nstopped{ending}", err=True)
             raise click.exceptions.Exit(EXIT_STOPPED) from err
@@ -66,6 +71,7 @@ for _command in (
     export_command,
     report_command,
     train_command,
+    convert_command,
     generate_command,
     pathways_command,
     doctor_command,

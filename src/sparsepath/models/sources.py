@@ -5,6 +5,7 @@ import importlib.util
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,8 +60,12 @@ class FoundModel(NamedTuple):
     """Where it came from, as the end of a sentence."""
 
 
-def find_model(name: str) -> FoundModel:
+def find_model(name: str, *, known: Collection[str] = tuple(FAMILIES)) -> FoundModel:
     """Find a model by folder or Hugging Face id.
+
+    Args:
+        name: the folder or id.
+        known: values of `model_type` for which weights are fetched from the hub.
 
     Raises:
         ModelError: if it is nowhere to be found.
@@ -74,7 +79,7 @@ def find_model(name: str) -> FoundModel:
             hint="give an existing model folder or a Hugging Face id such as " + DEFAULT_MODEL,
         )
     cached = _cached(name)
-    return _download(name) if cached is None else cached
+    return _download(name, known) if cached is None else cached
 
 
 def find_default_model() -> FoundModel | None:
@@ -83,7 +88,7 @@ def find_default_model() -> FoundModel | None:
     if cached is not None:
         return cached
     try:
-        return _download(DEFAULT_MODEL)
+        return _download(DEFAULT_MODEL, tuple(FAMILIES))
     except ModelError:
         return _packaged()
 
@@ -98,14 +103,16 @@ def _cached(name: str) -> FoundModel | None:
     return FoundModel(path, f"Hugging Face cache, {name}") if whole else None
 
 
-def _download(name: str) -> FoundModel:
+def _download(name: str, known: Collection[str]) -> FoundModel:
     """Fetch a model from the hub; its configuration is checked before its weights are fetched."""
     if not _hub_answers(name):
         raise ModelError(f"{name} {UNREACHABLE}", hint=UNREACHABLE_HINT)
     path = _fetch(name, SMALL_FILES)
     model_type = read_json_object(path / "config.json").get("model_type")
-    if model_type not in FAMILIES:
-        raise ModelError(f"{name} has architecture {model_type!r}", hint=families_hint())
+    if model_type not in known:
+        is_encoder = set(known) == set(FAMILIES)
+        hint = families_hint() if is_encoder else f"use one of these: {', '.join(known)}"
+        raise ModelError(f"{name} has architecture {model_type!r}", hint=hint)
     _fetch(name, ["model*.safetensors", f"{WEIGHTS}.index.json"])
     return FoundModel(path, f"Hugging Face hub, {name}")
 

@@ -19,8 +19,11 @@ from transformers import PreTrainedModel
 from sparsepath.data.corpus import documents, is_held_out
 from sparsepath.data.shards import TokenShard, is_written, write_shard
 from sparsepath.errors import ConfigError, DataError
-from sparsepath.models.language import END, fresh_llama, fresh_topk, train_byte_tokenizer
+from sparsepath.models.language import train_byte_tokenizer
+from sparsepath.models.parent import read_parent, read_parent_tokenizer
 from sparsepath.models.tokenizer import parse_tokenizer
+from sparsepath.nn.low_rank import merge_low_rank
+from sparsepath.train.language_start import check_start, end_token, first_model
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Task
 
@@ -44,6 +47,7 @@ class LanguageTask(Task):
             ConfigError: if the tokenizer cannot be used.
             DataError: if the corpus cannot be read or is too short.
         """
+        check_start(recipe)  # before a large corpus is read
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer = _tokenizer(recipe, folder)
         self._recipe, self._tokenizer_json = recipe, tokenizer.to_str()
@@ -55,6 +59,7 @@ class LanguageTask(Task):
         self._train = TokenShard(folder / "train", length=length)
         self._held_out = TokenShard(folder / "held-out", length=length)
         self.tokens_a_row = recipe.data.length
+        self._teacher: PreTrainedModel | None = None
 
     @property
     def source(self) -> str:
@@ -63,29 +68,8 @@ class LanguageTask(Task):
         return f"{self._recipe.data.source}, {index.n_tokens:,} tokens of {index.vocabulary:,}"
 
     def model(self) -> PreTrainedModel:
-        """Make a Llama with fresh weights; with sparse hidden states where the recipe has sites."""
-        shape, sparse = self._recipe.model, self._recipe.topk
-        llama = fresh_llama(
-            vocabulary=self._train.index.vocabulary,
-            length=self._recipe.data.length,
-            d_model=shape.d_model,
-            n_layers=shape.n_layers,
-            n_heads=shape.n_heads,
-            n_kv_heads=shape.n_kv_heads,
-            d_mlp=shape.d_mlp,
-            seed=self._recipe.seed,
-        )
-        if not sparse.sites:
-            return llama
-        return fresh_topk(
-            llama,
-            topk=dict(sparse.sites),
-            topk_by=sparse.by,
-            topk_positive=sparse.positive,
-            n_always_on=sparse.always_on,
-            n_dense_layers=sparse.dense_layers,
-            straight_through=sparse.straight_through,
-        )
+        """Make the model with its first weights."""
+        return first_model(self._recipe, self._train.index.vocabulary)
 
     def batch(self, step: int) -> Batch:
         """Read rows of tokens."""
@@ -93,10 +77,32 @@ class LanguageTask(Task):
         return {"rows": torch.from_numpy(rows)}
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> Float[Tensor, ""]:
-        """Give the mean loss of predicting a token, in nats."""
+        """Give the mean loss of predicting a token, in nats.
+
+        While a model learns from its parent too, it is mixed with the distance to what that says.
+        """
         rows_RP = batch["rows"]
-        logits_RPV = model(input_ids=rows_RP[:, :-1], use_cache=False).logits
-        return functional.cross_entropy(logits_RPV.flatten(0, 1).float(), rows_RP[:, 1:].flatten())
+        logits_RPV = model(input_ids=rows_RP[:, :-1], use_cache=False).logits.float()
+        told = functional.cross_entropy(logits_RPV.flatten(0, 1), rows_RP[:, 1:].flatten())
+        share = self._recipe.train.distil
+        if not share or not model.training:
+            return told
+        return (1 - share) * told + share * self._distance(rows_RP, logits_RPV)
+
+    def _distance(self, rows: Tensor, logits: Tensor) -> Float[Tensor, ""]:
+        """Give the mean divergence of the model's answer from the parent's, in nats."""
+        if self._teacher is None:
+            assert self._recipe.model.base is not None
+            self._teacher = read_parent(self._recipe.model.base).eval().requires_grad_(False)
+        teacher = self._teacher.to(rows.device)
+        with torch.no_grad():
+            wanted = teacher(input_ids=rows[:, :-1], use_cache=False).logits.float()
+        return functional.kl_div(
+            logits.log_softmax(-1).flatten(0, 1),
+            wanted.log_softmax(-1).flatten(0, 1),
+            reduction="batchmean",
+            log_target=True,
+        )
 
     @torch.no_grad()
     def evaluate(self, model: torch.nn.Module, part: str) -> Evaluation:
@@ -122,6 +128,7 @@ class LanguageTask(Task):
 
     def save(self, model: PreTrainedModel, folder: Path, card: str) -> None:
         """Write the model and its tokenizer."""
+        merge_low_rank(model)
         super().save(model, folder, card)
         (folder / TOKENIZER_FILE).write_text(self._tokenizer_json, encoding="utf-8")
 
@@ -138,7 +145,9 @@ def _documents(recipe: Recipe) -> Iterator[str]:
 
 
 def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
-    """Read the given tokenizer, the one made before, or make one."""
+    """Read the given tokenizer, the parent's, the one made before, or make one."""
+    if recipe.tokenizer.file is None and recipe.model.base is not None:
+        return read_parent_tokenizer(recipe.model.base)
     made = folder / TOKENIZER_FILE
     path = recipe.tokenizer.file or made
     if recipe.tokenizer.file is not None and not path.exists():
@@ -163,7 +172,7 @@ def _write(
     recipe: Recipe, tokenizer: Tokenizer, folder: Path, digest: str, *, held_out: bool
 ) -> None:
     """Tokenize one part of the corpus."""
-    end = tokenizer.token_to_id(END)
+    end = end_token(recipe, tokenizer)
     text_bytes: list[int] = []
 
     def encoded() -> Iterator[list[int]]:

@@ -36,7 +36,7 @@ SPLIT: tuple[TaskName, ...] = ("image-classification", "molecule-regression")
 ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
     "data.length": ("language-model", "text-classification"),
     "data.test": ("text-classification",),
-    "model.base": ("text-classification",),
+    "model.base": ("text-classification", "language-model"),
     "model.d_model": FRESH,
     "model.n_layers": FRESH,
     "model.n_heads": FRESH,
@@ -56,6 +56,8 @@ ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
     "model.dropout": SPLIT,
     "model.d_edge": ("molecule-regression",),
     "train.evaluate_rows": ("language-model",),
+    "train.distil": ("language-model",),
+    "train.rank": ("language-model",),
 }
 """Keys that have an effect in some tasks only; elsewhere they are refused."""
 
@@ -116,7 +118,9 @@ class ModelPart(_Part):
     """The model to train: with fresh weights, but for texts, where an encoder is fine-tuned."""
 
     base: str | None = None
-    """Texts: id or folder of the encoder. Left out: the default small one."""
+    """Texts: id or folder of the encoder. Left out: the default small one. Language model: id or
+    folder of a model of the Llama kind to go on from, with its tokenizer; left out: fresh
+    weights."""
 
     d_model: Count = 256
     """Width of the residual stream."""
@@ -246,6 +250,14 @@ class TrainPart(_Part):
     clip_norm: Positive = 1.0
     """Largest norm of the gradient."""
 
+    distil: Share = 0.0
+    """Language model: share of the loss that is the distance to what `model.base` says; the rest is
+    that to the text."""
+
+    rank: Annotated[int, Field(ge=0)] = 0
+    """Language model: above 0, the maps of `model.base` change by so low a rank and all else stays
+    (LoRA)."""
+
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` is bf16 where an accelerator has it, else fp32."""
 
@@ -317,7 +329,7 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     except tomllib.TOMLDecodeError as err:
         raise ConfigError(f"{path} is no TOML: {err}", hint="correct that line") from err
     for change in changes:
-        _change(content, change)
+        change_content(content, change)
     return check_recipe(content, str(path))
 
 
@@ -353,6 +365,8 @@ def check_recipe(content: dict[str, Any], name: str) -> Recipe:
             "matrices",
             hint="use adamw, or leave sharding out",
         )
+    if recipe.task == "language-model":
+        _check_base(recipe, name)
     if recipe.train.batch_size % recipe.train.accumulate:
         raise ConfigError(
             f"train.batch_size = {recipe.train.batch_size} with train.accumulate = "
@@ -362,8 +376,39 @@ def check_recipe(content: dict[str, Any], name: str) -> Recipe:
     return recipe
 
 
-def _change(content: dict[str, Any], change: str) -> None:
-    """Set one key of nested tables."""
+SHAPE = ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp")
+"""Keys that say nothing where `model.base` does."""
+
+
+def _check_base(recipe: Recipe, name: str) -> None:
+    """See that a language model is either fresh or another one's, not both.
+
+    Raises:
+        ConfigError: if keys contradict each other.
+    """
+    if recipe.model.base is None:
+        if recipe.train.distil or recipe.train.rank:
+            key = "distil" if recipe.train.distil else "rank"
+            raise ConfigError(f"{name}: train.{key} without model.base", hint="name the model")
+        return
+    given = [key for key in SHAPE if key in recipe.model.model_fields_set]
+    if given:
+        raise ConfigError(
+            f"{name}: model.{given[0]} has no effect beside model.base",
+            hint=f"leave model.{given[0]} out",
+        )
+
+
+def change_content(content: dict[str, Any], change: str) -> None:
+    """Set one key of nested tables.
+
+    Args:
+        content: changed in place.
+        change: `part.key=value`, the value as in TOML; a bare word counts as text.
+
+    Raises:
+        ConfigError: if `change` has another form.
+    """
     name, sign, text = change.partition("=")
     if not sign or not name.strip():
         raise ConfigError(f"--set {change}", hint="write it as part.key=value")
