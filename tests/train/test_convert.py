@@ -230,8 +230,8 @@ def test_settings_that_do_not_fit_are_refused(
 def test_texts_that_are_too_short_are_refused(parent: Path, tmp_path: Path) -> None:
     for name, text in (("empty.txt", ""), ("tiny.txt", "one two")):
         (tmp_path / name).write_text(text)
+        place = tmp_path / name[:4]
         with pytest.raises(DataError, match=r"documents of .* have \d+ tokens"):
-            place = tmp_path / name[:4]
             convert(parent, str(tmp_path / name), place, sites={"block_out": 4}, changes=SMALL)
 
 
