@@ -94,7 +94,8 @@ class LanguageTask(Task):
         if self._teacher is None:
             assert self._recipe.model.base is not None
             self._teacher = read_parent(self._recipe.model.base).eval().requires_grad_(False)
-        teacher = self._teacher.to(rows.device)
+        teacher: torch.nn.Module = self._teacher
+        teacher.to(rows.device)
         with torch.no_grad():
             wanted = teacher(input_ids=rows[:, :-1], use_cache=False).logits.float()
         return functional.kl_div(

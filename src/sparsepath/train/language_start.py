@@ -63,11 +63,11 @@ def first_model(recipe: Recipe, vocabulary: int) -> PreTrainedModel:
         ConfigError: if the tokenizer has more tokens than the base.
         ModelError: if the base cannot be used.
     """
-    model: PreTrainedModel = _llama(recipe, vocabulary)
-    sparse = recipe.topk
+    dense, sparse = _llama(recipe, vocabulary), recipe.topk
+    model: PreTrainedModel = dense
     if sparse.sites:
         model = fresh_topk(
-            model,
+            dense,
             topk=dict(sparse.sites),
             topk_by=sparse.by,
             topk_positive=sparse.positive,

@@ -53,9 +53,7 @@ class PlainPass:
         x = x + _times(site("attn_out", heads), layer.out)
         normed = site("mlp_in", _norm(x, layer.mlp_norm, shape.eps))
         gate, up = np.split(_times(normed, layer.gate_up), 2, axis=1)
-        with np.errstate(over="ignore"):  # e^-x of a large negative gate; the quotient is then 0
-            hidden = gate / (1.0 + np.exp(-gate)) * up
-        x = x + _times(site("mlp_hidden", hidden), layer.down)
+        x = x + _times(site("mlp_hidden", _silu(gate) * up), layer.down)
         return site("block_out", x)
 
 
@@ -119,6 +117,13 @@ def _norm(x: Floats, weight: Floats, eps: float) -> Floats:
     squares = np.mean(np.square(x, dtype=np.float64), axis=-1, keepdims=True)
     scaled: Floats = x * (1.0 / np.sqrt(squares + eps)).astype(np.float32) * weight
     return scaled
+
+
+def _silu(x: Floats) -> Floats:
+    """Multiply by the logistic function."""
+    with np.errstate(over="ignore"):  # e^-x of a large negative x; the quotient is then 0
+        y: Floats = (x / (1.0 + np.exp(-x))).astype(np.float32)
+    return y
 
 
 def _times(x: Floats, matrix: Matrix) -> Floats:
