@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from sparsepath.evaluate.doctor import doctor as doctor
     from sparsepath.evaluate.ensemble_model import ensemble as ensemble
     from sparsepath.evaluate.explain import explain as explain
+    from sparsepath.evaluate.harness import evaluate as evaluate_suite
     from sparsepath.evaluate.hypothesis import hypothesis as hypothesis
+    from sparsepath.evaluate.texts import evaluate_texts as evaluate_texts
     from sparsepath.nn.subsampling import subsample as subsample
     from sparsepath.poc.run import run_poc as run_poc
     from sparsepath.report.write import write_report as write_report
@@ -60,6 +62,8 @@ _HOMES = {
     "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
     "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
     "convert": "sparsepath.train.convert.convert",
+    "evaluate_suite": "sparsepath.evaluate.harness.evaluate",
+    "evaluate_texts": "sparsepath.evaluate.texts.evaluate_texts",
     "run_recipe": "sparsepath.train.trainer.train",
     "read_recipe": "sparsepath.train.recipe.read_recipe",
     "subsample": "sparsepath.nn.subsampling.subsample",
@@ -82,6 +86,8 @@ __all__ = [
     "convert",
     "doctor",
     "ensemble",
+    "evaluate_suite",
+    "evaluate_texts",
     "explain",
     "export",
     "hypothesis",

@@ -171,6 +171,10 @@ Form = Literal["fp32", "bf16", "int8", "int4"]
 """How a language model's weights are stored."""
 
 
+SuiteName = Literal["arc-easy", "blimp", "hellaswag", "lambada", "piqa", "winogrande"]
+"""Known tests of language models."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateOptions:
     """How a language model writes."""

@@ -12,6 +12,7 @@ import click
 from sparsepath.cli.bench import bench_command
 from sparsepath.cli.convert import convert_command
 from sparsepath.cli.doctor import doctor_command
+from sparsepath.cli.evaluate import evaluate_command
 from sparsepath.cli.explain import explain_command
 from sparsepath.cli.export import export_command
 from sparsepath.cli.generate import generate_command
@@ -73,6 +74,7 @@ for _command in (
     train_command,
     convert_command,
     generate_command,
+    evaluate_command,
     pathways_command,
     doctor_command,
     bench_command,

@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow
-import pyarrow.parquet
-
 from sparsepath.data.streamed import PREFIX, streamed_documents
 from sparsepath.errors import DataError
 
@@ -77,7 +74,8 @@ def documents(
     for file in files:
         try:
             yield from _documents_of(file, column)
-        except (UnicodeDecodeError, EOFError, lzma.LZMAError, OSError, pyarrow.ArrowInvalid) as err:
+        # Damaged parquet files are a kind of ValueError.
+        except (ValueError, EOFError, lzma.LZMAError, OSError) as err:
             raise DataError(
                 f"{file} cannot be read as UTF-8 text ({err})",
                 hint="give text files, packed by gzip, bzip2 or xz or not at all",
@@ -116,6 +114,9 @@ def _parquet_documents(path: Path, column: str) -> Iterator[str]:
     Raises:
         DataError: if there is no such column of texts.
     """
+    import pyarrow
+    import pyarrow.parquet
+
     with pyarrow.parquet.ParquetFile(path) as file:
         kinds = {field.name: field.type for field in file.schema_arrow}
         kind = kinds.get(column)

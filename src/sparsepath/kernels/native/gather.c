@@ -13,6 +13,7 @@
 #include "native.h"
 
 #define GROUP 4
+#define STRETCH 4096 /* outputs; a multiple of 32 */
 
 static inline float bf16(uint16_t bits) {
     uint32_t wide = (uint32_t)bits << 16;
@@ -126,51 +127,141 @@ AVX2 static int64_t group_i4(const void *const *rows, const void *const *next, c
     return o;
 }
 
-static void group_avx2(const void *const *rows, const void *const *next, const float *v, int n,
-                       int kind, int64_t n_out, float *y) {
+/* ---------- AVX-512 ---------- */
+
+#define AVX512 __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")))
+
+AVX512 static inline __m512 wide_f32(const void *row, int64_t o) {
+    return _mm512_loadu_ps((const float *)row + o);
+}
+
+AVX512 static inline __m512 wide_bf16(const void *row, int64_t o) {
+    __m256i half = _mm256_loadu_si256((const __m256i *)((const uint16_t *)row + o));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+AVX512 static inline __m512 wide_i8(const void *row, int64_t o) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)((const int8_t *)row + o));
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+}
+
+#define DEFINE_WIDE_GROUP(NAME, LOAD, BITS)                                                        \
+    AVX512 static int64_t NAME(const void *const *rows, const void *const *next, const float *v,   \
+                               int64_t n_out, float *y) {                                          \
+        __m512 v0 = _mm512_set1_ps(v[0]), v1 = _mm512_set1_ps(v[1]);                               \
+        __m512 v2 = _mm512_set1_ps(v[2]), v3 = _mm512_set1_ps(v[3]);                               \
+        int64_t o = 0;                                                                             \
+        for (; o + 32 <= n_out; o += 32) {                                                         \
+            if ((o * BITS / 8 & 63) == 0) ask(next, o * BITS / 8);                                 \
+            __m512 a = _mm512_loadu_ps(y + o), b = _mm512_loadu_ps(y + o + 16);                    \
+            a = _mm512_fmadd_ps(v0, LOAD(rows[0], o), a);                                          \
+            b = _mm512_fmadd_ps(v0, LOAD(rows[0], o + 16), b);                                     \
+            a = _mm512_fmadd_ps(v1, LOAD(rows[1], o), a);                                          \
+            b = _mm512_fmadd_ps(v1, LOAD(rows[1], o + 16), b);                                     \
+            a = _mm512_fmadd_ps(v2, LOAD(rows[2], o), a);                                          \
+            b = _mm512_fmadd_ps(v2, LOAD(rows[2], o + 16), b);                                     \
+            a = _mm512_fmadd_ps(v3, LOAD(rows[3], o), a);                                          \
+            b = _mm512_fmadd_ps(v3, LOAD(rows[3], o + 16), b);                                     \
+            _mm512_storeu_ps(y + o, a);                                                            \
+            _mm512_storeu_ps(y + o + 16, b);                                                       \
+        }                                                                                          \
+        return o;                                                                                  \
+    }
+
+DEFINE_WIDE_GROUP(wide_group_f32, wide_f32, 32)
+DEFINE_WIDE_GROUP(wide_group_bf16, wide_bf16, 16)
+DEFINE_WIDE_GROUP(wide_group_i8, wide_i8, 8)
+
+AVX512 static int64_t wide_group_i4(const void *const *rows, const void *const *next,
+                                    const float *v, int64_t n_out, float *y) {
+    const __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
+    int64_t o = 0;
+    for (; o + 32 <= n_out; o += 32) {
+        if ((o / 2 & 63) == 0) ask(next, o / 2);
+        __m512 a = _mm512_loadu_ps(y + o), b = _mm512_loadu_ps(y + o + 16);
+        for (int r = 0; r < GROUP; r++) {
+            __m512 f = _mm512_set1_ps(v[r]);
+            __m128i packed = _mm_loadu_si128((const __m128i *)((const uint8_t *)rows[r] + o / 2));
+            __m128i first = _mm_sub_epi8(_mm_and_si128(packed, low), eight);
+            __m128i second = _mm_and_si128(_mm_srli_epi16(packed, 4), low);
+            second = _mm_sub_epi8(second, eight);
+            a = _mm512_fmadd_ps(f, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(first)), a);
+            b = _mm512_fmadd_ps(f, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(second)), b);
+        }
+        _mm512_storeu_ps(y + o, a);
+        _mm512_storeu_ps(y + o + 16, b);
+    }
+    return o;
+}
+
+typedef int64_t (*group_t)(const void *const *, const void *const *, const float *, int64_t,
+                           float *);
+
+static const group_t groups_avx2[] = {group_f32, group_bf16, group_i8, group_i4};
+static const group_t groups_avx512[] = {wide_group_f32, wide_group_bf16, wide_group_i8,
+                                        wide_group_i4};
+
+/* Fewer rows than a group are filled up with a coefficient of zero. */
+static void group_x86(const group_t *groups, const void *const *rows, const void *const *next,
+                      const float *v, int n, int kind, int64_t n_out, float *y) {
     const void *all[GROUP];
     float factors[GROUP];
     for (int r = 0; r < GROUP; r++) {
         all[r] = rows[r < n ? r : 0];
         factors[r] = r < n ? v[r] : 0.0f;
     }
-    int64_t done = 0;
-    switch (kind) {
-    case SP_F32: done = group_f32(all, next, factors, n_out, y); break;
-    case SP_BF16: done = group_bf16(all, next, factors, n_out, y); break;
-    case SP_I8: done = group_i8(all, next, factors, n_out, y); break;
-    default: done = group_i4(all, next, factors, n_out, y); break;
-    }
+    int64_t done = groups[kind](all, next, factors, n_out, y);
     add_plain(rows, v, n, kind, done, n_out, y);
 }
 
+static void group_avx2(const void *const *rows, const void *const *next, const float *v, int n,
+                       int kind, int64_t n_out, float *y) {
+    group_x86(groups_avx2, rows, next, v, n, kind, n_out, y);
+}
+
+static void group_avx512(const void *const *rows, const void *const *next, const float *v, int n,
+                         int kind, int64_t n_out, float *y) {
+    group_x86(groups_avx512, rows, next, v, n, kind, n_out, y);
+}
+
 #endif
+
+/* Bytes of a row up to a column that is a multiple of 32. */
+static int64_t bytes_to(int64_t kind, int64_t column) {
+    static const int64_t bits[] = {32, 16, 8, 4};
+    return column * bits[kind] / 8;
+}
 
 void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *indices, int64_t k,
                  float *y, int level) {
     void (*group)(const void *const *, const void *const *, const float *, int, int, int64_t,
                   float *) = group_plain;
 #ifdef SP_X86
-    if (level >= SP_AVX2) group = group_avx2;
+    if (level >= SP_AVX512) group = group_avx512;
+    else if (level >= SP_AVX2) group = group_avx2;
 #endif
     (void)level;
-    const char *first = matrix->rows;
     const float *scales = matrix->scales;
     int64_t row_bytes = matrix->row_bytes, n_out = matrix->n_out;
     if (matrix->bias) memcpy(y, matrix->bias, (size_t)n_out * sizeof(float));
     else memset(y, 0, (size_t)n_out * sizeof(float));
-    for (int64_t i = 0; i < k; i += GROUP) {
-        const void *rows[GROUP], *next[GROUP];
-        float factors[GROUP];
-        int n = (int)(k - i < GROUP ? k - i : GROUP);
-        for (int r = 0; r < n; r++) {
-            rows[r] = first + indices[i + r] * row_bytes;
-            factors[r] = values[i + r] * (scales ? scales[indices[i + r]] : 1.0f);
+    /* A stretch of outputs stays in the nearest cache while all rows are added to it. */
+    for (int64_t from = 0; from < n_out; from += STRETCH) {
+        int64_t width = n_out - from < STRETCH ? n_out - from : STRETCH;
+        const char *first = (const char *)matrix->rows + bytes_to(matrix->kind, from);
+        for (int64_t i = 0; i < k; i += GROUP) {
+            const void *rows[GROUP], *next[GROUP];
+            float factors[GROUP];
+            int n = (int)(k - i < GROUP ? k - i : GROUP);
+            for (int r = 0; r < n; r++) {
+                rows[r] = first + indices[i + r] * row_bytes;
+                factors[r] = values[i + r] * (scales ? scales[indices[i + r]] : 1.0f);
+            }
+            /* After the last row the present ones are asked for again, which costs nothing. */
+            for (int r = 0; r < GROUP; r++)
+                next[r] = i + GROUP + r < k ? first + indices[i + GROUP + r] * row_bytes : rows[0];
+            group(rows, next, factors, n, (int)matrix->kind, width, y + from);
         }
-        /* After the last row the present ones are asked for again, which costs nothing. */
-        for (int r = 0; r < GROUP; r++)
-            next[r] = i + GROUP + r < k ? first + indices[i + GROUP + r] * row_bytes : rows[0];
-        group(rows, next, factors, n, (int)matrix->kind, n_out, y);
     }
 }
 

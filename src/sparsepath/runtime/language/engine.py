@@ -152,8 +152,20 @@ class Engine:
         Returns:
             [tokens, vocabulary].
         """
-        cache = Cache(self.shape, len(tokens))
-        return self._pass.run(np.array(tokens, np.int32), cache, len(tokens))
+        return self.read(tokens, Cache(self.shape, len(tokens)), len(tokens))
+
+    def read(self, tokens: list[int], cache: Cache, n_logits: int) -> Floats:
+        """Read tokens after those in a cache.
+
+        Args:
+            tokens: at least one id, each below the vocabulary.
+            cache: of keys and values, with room for them; longer by them afterwards.
+            n_logits: tokens, the last ones, after each of which expectations are given.
+
+        Returns:
+            [n_logits, vocabulary].
+        """
+        return self._pass.run(np.array(tokens, np.int32), cache, n_logits)
 
     def score(self, text: str, *, length: int | None = None) -> Score:
         """Measure how well the model predicts a text, in stretches of equal length.

@@ -46,6 +46,8 @@ class Shape:
     n_always_on: int = 0
     n_dense_layers: int = 0
     """Last layers without sparse sites."""
+    begin_id: int | None = None
+    """Token that begins a text, if any."""
     end_ids: tuple[int, ...] = ()
     """Tokens that end a text."""
 
@@ -126,6 +128,7 @@ def _shape(config: dict[str, Any]) -> Shape:
         is_positive=bool(config.get("topk_positive", False)),
         n_always_on=int(config.get("n_always_on", 0)),
         n_dense_layers=int(config.get("n_dense_layers", 0)),
+        begin_id=config.get("bos_token_id"),
         end_ids=_ends(config.get("eos_token_id")),
     )
     unknown = set(shape.topk) - set(SITES)

@@ -1,0 +1,151 @@
+"""A language model judged by lm-evaluation-harness, run by our engine.
+
+The harness asks for the probability of continuations; requests that share their beginning with the
+one before read only what is new.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from lm_eval import evaluator
+from lm_eval.api.model import TemplateLM
+from lm_eval.api.task import ConfigurableTask
+
+from sparsepath.config import Form, SuiteName
+from sparsepath.evaluate.suites import SUITES, Item, SuiteScore, read_items
+from sparsepath.runtime.language.cache import Cache
+from sparsepath.runtime.language.engine import Engine
+from sparsepath.runtime.language.shape import locate_language_model
+
+Request = tuple[tuple[str, str], list[int], list[int]]
+
+
+NAMES = {"acc": "accuracy", "acc_norm": "accuracy_by_length", "perplexity": "perplexity"}
+"""Names of figures, by those of the harness."""
+
+
+def evaluate(
+    model: Path | str,
+    suite: SuiteName,
+    data: Path | str,
+    *,
+    form: Form = "fp32",
+    limit: int | None = None,
+) -> SuiteScore:
+    """Judge a language model by a known test.
+
+    Args:
+        model: folder of a model of the Llama kind, or of a training.
+        suite: the test.
+        data: folder that holds its file.
+        form: how weights are stored.
+        limit: items at most, the first ones.
+
+    Raises:
+        ConfigError: if the test is not known.
+        DataError: if its file is missing or damaged.
+        ModelError: if the model cannot be read.
+    """
+    items = read_items(suite, Path(data))[:limit]
+    engine = Engine(locate_language_model(Path(model)), form=form)
+    found = evaluator.simple_evaluate(
+        model=_EngineLM(engine),
+        tasks=[_task(suite, items)],
+        bootstrap_iters=1000,
+        log_samples=False,
+    )
+    assert found is not None
+    told = found["results"][suite]
+    values = {name: told.get(f"{key},none") for key, name in NAMES.items()}
+    errors = {name: told.get(f"{key}_stderr,none") for key, name in NAMES.items()}
+    return SuiteScore(
+        suite,
+        len(items),
+        {name: float(value) for name, value in values.items() if value is not None},
+        {name: float(value) for name, value in errors.items() if isinstance(value, float)},
+    )
+
+
+def _task(suite: SuiteName, items: list[Item]) -> ConfigurableTask:
+    """Describe a test to the harness."""
+    content = {"test": datasets.Dataset.from_list(items)}
+    return ConfigurableTask(
+        config={
+            "task": suite,
+            "custom_dataset": lambda **_: content,
+            "test_split": "test",
+            "num_fewshot": 0,
+            **SUITES[suite].prompt,
+        }
+    )
+
+
+class _EngineLM(TemplateLM):
+    """What the harness asks, answered by an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine."""
+        super().__init__()
+        self._engine = engine
+        self._cache = Cache(engine.shape, 1)
+        self._read: list[int] = []
+
+    @property
+    def eot_token_id(self) -> int:
+        """The token before a text that has nothing before it."""
+        shape = self._engine.shape
+        return shape.begin_id if shape.begin_id is not None else (*shape.end_ids, 0)[0]
+
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **_: Any
+    ) -> list[int]:
+        """Give token ids."""
+        is_full = add_special_tokens is not False
+        ids: list[int] = self._engine.tokenizer.encode(string, add_special_tokens=is_full).ids
+        return ids
+
+    def _loglikelihood_tokens(self, requests: list[Request], **_: Any) -> list[tuple[float, bool]]:
+        """Give the logarithm of each continuation's probability; say if it is the likeliest."""
+        longest = max(len(before) + len(after) for _, before, after in requests)
+        self._cache = Cache(self._engine.shape, min(longest, self._engine.shape.context))
+        self._read = []
+        # Neighbours by their beginning share it.
+        order = sorted(range(len(requests)), key=lambda i: (requests[i][1], requests[i][2]))
+        found: dict[int, tuple[float, bool]] = {i: self._answer(*requests[i][1:]) for i in order}
+        return [found[i] for i in range(len(requests))]
+
+    def _answer(self, before: list[int], after: list[int]) -> tuple[float, bool]:
+        """Read what is new of one request."""
+        ids = [*before, *after][-(self._engine.shape.context + 1) :][:-1]
+        n_known = 0
+        for mine, yours in zip(self._read, ids, strict=False):
+            if mine != yours:
+                break
+            n_known += 1
+        # What follows each token of the continuation is asked for.
+        n_known = min(n_known, len(ids) - len(after))
+        self._cache.length = n_known
+        logits = self._engine.read(ids[n_known:], self._cache, len(after)).astype(np.float64)
+        self._read = ids
+        top = logits.max(axis=1)
+        shares = logits - (top + np.log(np.exp(logits - top[:, None]).sum(axis=1)))[:, None]
+        told = float(shares[np.arange(len(after)), after].sum())
+        return told, bool((logits.argmax(axis=1) == after).all())
+
+    def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
+        """No test of ours asks for it.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError
+
+    def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
+        """No test of ours asks for it.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError
