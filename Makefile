@@ -57,7 +57,7 @@ test-fast: $(STAMP)
 test-triton: $(STAMP)
 	$(BIN)/python -c 'import triton' 2>/dev/null || \
 	  $(BIN)/pip install --quiet -c constraints.txt triton
-	$(BIN)/pytest -n 2 tests/kernels/test_triton.py
+	$(BIN)/pytest -n 2 tests/kernels/test_triton.py tests/kernels/test_triton_largest.py
 
 check: $(STAMP)
 	$(BIN)/ruff check

@@ -1,12 +1,14 @@
 """The k largest entries of each row: exact, ties to the lowest index, NaN above everything.
 
-On a CPU a kernel in C finds them (`native/topk.c`); elsewhere PyTorch's stable sort does.
+On a CPU a kernel in C finds them (`native/topk.c`), on a GPU one in Triton (`triton/largest.py`);
+elsewhere PyTorch's stable sort does.
 
 Read with: `reference.py` (what is right).
 """
 
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +20,9 @@ from sparsepath.kernels.native import Level, best_level, library
 
 LEAST_ENTRIES = 1 << 19
 """Entries that are worth another thread."""
+
+TRITON_DEVICES = {"cuda"}
+"""Where Triton's kernels are used; its interpreter also runs them on a CPU."""
 
 
 class Kept(NamedTuple):
@@ -44,6 +49,10 @@ def largest(x: Float[Tensor, "*rows width"], k: int, *, level: Level | None = No
     if not 1 <= k <= width:
         raise ShapeError(f"k = {k} of {width} entries", hint=f"use k from 1 to {width}")
     x = x.detach()
+    if (gpu := _gpu_kernels(x)) is not None:
+        found = gpu.largest(x.reshape(-1, width), k)
+        shape = (*x.shape[:-1], k)
+        return Kept(found.values.view(shape), found.indices.long().view(shape))
     if x.device.type == "cpu" and x.dtype != torch.float64 and library() is not None:
         return _native(x, k, best_level() if level is None else level)
     order = x.sort(dim=-1, descending=True, stable=True).indices
@@ -63,8 +72,23 @@ def topk(x: Float[Tensor, "*rows width"], k: int) -> Float[Tensor, "*rows width"
     Raises:
         ShapeError: if `k` is out of range.
     """
-    found: Tensor = _KeepLargest.apply(x, k)
+    found: Tensor
+    if (gpu := _gpu_kernels(x)) is not None and x.dim() and 1 <= k <= x.shape[-1]:
+        found = gpu.topk(x.reshape(-1, x.shape[-1]), k).view(x.shape)
+        return found
+    found = _KeepLargest.apply(x, k)
     return found
+
+
+def _gpu_kernels(x: Tensor) -> ModuleType | None:
+    """Give the Triton twins; None on a CPU, without the extra `gpu`, or for rows too long."""
+    if x.device.type not in TRITON_DEVICES or x.dtype == torch.float64:
+        return None
+    try:
+        from sparsepath.kernels.triton import largest as kernels
+    except ImportError:
+        return None
+    return kernels if 0 < x.shape[-1] <= kernels.MAX_ROW else None
 
 
 class _KeepLargest(torch.autograd.Function):
