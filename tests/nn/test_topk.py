@@ -78,3 +78,48 @@ def test_k_falls_from_all_to_k_and_stays(shape: str) -> None:
     assert KSchedule(shape="none").at(0, 100, k=16, width=128) == 16
     with pytest.raises(ConfigError, match="share = 2"):
         KSchedule(share=2.0)
+
+
+def test_what_dead_entries_lack_is_measured_and_brings_them_back() -> None:
+    layer = TopK(4, 2)
+    x = torch.tensor([[3.0, 2.0, 1.0, -1.0], [5.0, 1.0, 0.5, -1.0]], requires_grad=True)
+    layer(x)
+    assert layer.revival is None
+    layer.revive()
+    layer(x)
+    # The third entry lacks 1 and 0.5, the fourth 3 and 2.
+    assert layer.revival is not None
+    assert float(layer.revival.detach()) == pytest.approx((1 + 0.5 + 3 + 2) / 4)
+    layer.revival.backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.tensor([[0, 0, -0.25, -0.25]] * 2))
+    layer.eval()
+    layer(x)
+    assert layer.revival is None
+    layer.train()
+    layer(torch.eye(4)[:, [0, 1, 2, 3]] + torch.eye(4)[:, [1, 2, 3, 0]])
+    assert layer.revival is not None
+    assert float(layer.revival.detach()) == 0.0
+    layer.set_k(4)
+    layer(x)
+    assert layer.revival is None
+
+
+def test_a_bias_that_kills_an_entry_is_unlearnt() -> None:
+    generator = torch.Generator().manual_seed(0)
+    linear, layer = torch.nn.Linear(8, 16), TopK(16, 4)
+    with torch.no_grad():
+        linear.bias[:8] = -10.0
+    rows = torch.randn(64, 8, generator=generator)
+    layer.revive()
+    optimizer = torch.optim.Adam(linear.parameters(), lr=0.1)
+    assert int((layer(linear(rows)) != 0).any(dim=0).sum()) == 8
+    for _ in range(150):
+        layer(linear(rows))
+        assert layer.revival is not None
+        if not layer.revival.requires_grad:
+            break
+        optimizer.zero_grad()
+        layer.revival.backward()
+        optimizer.step()
+    assert int((layer(linear(rows)) != 0).any(dim=0).sum()) == 16

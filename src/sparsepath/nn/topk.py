@@ -70,12 +70,23 @@ class TopK(nn.Module):
         self.is_positive, self.n_always_on = is_positive, n_always_on
         self.is_straight_through = is_straight_through
         self.k_now = k
+        self.is_reviving = False
+        self.revival: Tensor | None = None
         self.register_buffer("fired", torch.zeros(width), persistent=False)
         self.register_buffer("n_rows", torch.zeros(()), persistent=False)
 
     def extra_repr(self) -> str:
         """Say the settings."""
         return f"{self.k_now} of {self.width} by {self.by}"
+
+    def revive(self, is_reviving: bool = True) -> None:
+        """Measure, in training mode, how far entries that no row keeps are from being kept.
+
+        `revival` then holds, after each pass, the mean over the rows and over those entries of what
+        they lack, differentiable; zero where every entry fired. Adding it to the loss, with a small
+        weight, brings dead entries back.
+        """
+        self.is_reviving = is_reviving
 
     def set_k(self, k: int) -> None:
         """Keep another number from the next pass on, for annealing.
@@ -98,8 +109,11 @@ class TopK(nn.Module):
     def forward(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
         """Keep the largest entries of each row."""
         competing = x[..., self.n_always_on :]
+        self.revival = None
         if self.k_now < competing.shape[-1]:
             kept = self._kept(competing)
+            if self.training and self.is_reviving:
+                self.revival = self._lacking(competing, kept)
             if self.is_straight_through:
                 kept = competing + (kept - competing).detach()
         else:
@@ -117,6 +131,18 @@ class TopK(nn.Module):
             return topk(x, self.k_now)
         indices = largest(x.abs(), self.k_now).indices
         return torch.zeros_like(x).scatter(-1, indices, x.gather(-1, indices))
+
+    def _lacking(self, x: Tensor, kept: Tensor) -> Tensor:
+        """Give what entries that fired nowhere lack to the least that was kept, on average."""
+        size = (x.abs() if self.by == "magnitude" else x).flatten(0, -2)
+        is_kept = (kept != 0).flatten(0, -2)
+        dead = ~is_kept.any(dim=0)
+        if not bool(dead.any()):
+            return x.new_zeros(())
+        least = size.detach().masked_fill(~is_kept, torch.inf).amin(dim=-1, keepdim=True)
+        # A row whose kept entries are all zero has no least one.
+        least = least.masked_fill(least.isinf(), 0.0)
+        return (least - size[:, dead]).relu().mean()
 
     @torch.no_grad()
     def _count(self, y: Tensor) -> None:

@@ -199,6 +199,10 @@ class TopKPart(_Part):
     straight_through: bool = False
     """Whether gradients pass to entries that were dropped."""
 
+    revive: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of an additional loss: what entries that no row of a step keeps lack to be kept. Above
+    0 it brings dead neurons back; 0.03 is a beginning."""
+
     shape: Annealing = "linear"
     """How the number of kept entries falls from all of them: `linear`, `cosine`, or `none`."""
 

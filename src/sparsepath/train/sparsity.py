@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from sparsepath.nn.topk import KSchedule, TopK
 
@@ -13,15 +14,18 @@ ALWAYS = 0.999
 class Sparsity:
     """All sparse sites of a model."""
 
-    def __init__(self, model: nn.Module, schedule: KSchedule) -> None:
+    def __init__(self, model: nn.Module, schedule: KSchedule, *, revive: float = 0.0) -> None:
         """Find them.
 
         Args:
             model: may have none.
             schedule: how the number of kept entries falls.
+            revive: weight of the loss that brings dead neurons back; 0: none.
         """
         self.sites = {name: m for name, m in model.named_modules() if isinstance(m, TopK)}
-        self._schedule = schedule
+        self._schedule, self._revive = schedule, revive
+        for site in self.sites.values():
+            site.revive(revive > 0)
 
     def follow(self, step: int, n_steps: int) -> None:
         """Keep what a step keeps.
@@ -33,6 +37,11 @@ class Sparsity:
         for site in self.sites.values():
             width = site.width - site.n_always_on
             site.set_k(self._schedule.at(step, n_steps, k=site.k, width=width))
+
+    def loss(self) -> Tensor | float:
+        """Give what the last pass adds to the loss so that dead neurons come back."""
+        lacking = [site.revival for site in self.sites.values() if site.revival is not None]
+        return self._revive * torch.stack(lacking).mean() if lacking else 0.0
 
     def neurons(self) -> dict[str, dict[str, Any]]:
         """Tell of each site what it keeps, and the shares of neurons that never or always fired.

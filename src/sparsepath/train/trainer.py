@@ -137,7 +137,7 @@ class _Training:
         self.model, self.optimizers = self._prepared()
         self.model.train()
         self.sampler: Subsampler | None = None
-        self.sparsity = Sparsity(self.plain_model, recipe.topk.schedule)
+        self.sparsity = Sparsity(self.plain_model, recipe.topk.schedule, revive=recipe.topk.revive)
         self.step, self.mean_nats, self.lowest_nats, self.earlier_s = 0, math.nan, math.inf, 0.0
         checkpoints = find_checkpoints(out / CHECKPOINTS_FOLDER)
         if checkpoints:
@@ -245,7 +245,7 @@ class _Training:
         total = torch.zeros((), device=self.accelerator.device)
         for place in range(n_parts):
             loss = self.task.loss(self.model, cut(mine, n_parts, place))
-            self.accelerator.backward(loss / n_parts)
+            self.accelerator.backward((loss + self.sparsity.loss()) / n_parts)
             total += loss.detach() / n_parts
         mean: Tensor = self.accelerator.reduce(total, reduction="mean")
         return float(mean)
