@@ -82,7 +82,7 @@ def _task(suite: SuiteName, items: list[Item]) -> ConfigurableTask:
     )
 
 
-class _EngineLM(TemplateLM):  # type: ignore[misc] - the harness has no types
+class _EngineLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
     """What the harness asks, answered by an engine."""
 
     def __init__(self, engine: Engine) -> None:
