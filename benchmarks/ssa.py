@@ -13,31 +13,29 @@ import argparse
 import io
 import json
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from scipy.stats import t as student_t
 from torch.nn import functional
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from _trainings import Done, gain_row, train_once
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
-from sparsepath.artifacts.provenance import machine, now_utc, package_versions
 from sparsepath.evaluate.ensemble import figures
 from sparsepath.nn.subsampling import subsample
 from sparsepath.train.recipe import Recipe, read_recipe
-from sparsepath.train.record import read_record
 from sparsepath.train.task import Task
 from sparsepath.train.trainer import DATA_FOLDER, MODEL_FOLDER, RECIPE_FILE, make_task
 
 MINUTES = 20
+COMMAND = "sparsepath bench ssa --data DATA"
 RESULTS = Path("benchmarks/results/ssa.json")
 RECIPES = Path("recipes")
 MEMBERS = 16
@@ -58,18 +56,6 @@ class Trial:
     """Makes the source from the data folder, in a folder."""
     unit: str = "nats"
     """Of the loss."""
-
-
-class Done(NamedTuple):
-    """One finished training."""
-
-    folder: Path
-    held_out: float
-    """Loss on rows that choices may look at."""
-    test: float
-    """Loss on the rows that are reported."""
-    wall_s: float
-    """Seconds of its steps."""
 
 
 def _images(data: Path, place: Path) -> Path:
@@ -173,26 +159,7 @@ def _train(
 ) -> Done:
     """Train once in a process of its own, or take what is there."""
     recipe = _recipe(trial, arm, steps, seed, given)
-    out = given.runs / f"{name}-{arm}-{steps}-seed{seed}"
-    path = out.with_suffix(".json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(recipe.model_dump_json())
-    if not (out / MODEL_FOLDER).exists():
-        print(f"{time.strftime('%H:%M:%S')} {out.name}", file=sys.stderr, flush=True)
-        script = (
-            "import sys\nfrom pathlib import Path\n"
-            "from sparsepath.train.recipe import Recipe\n"
-            "from sparsepath.train.trainer import train\n"
-            "recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_text())\n"
-            "train(recipe, Path(sys.argv[2]))\n"
-        )
-        subprocess.run(
-            [sys.executable, "-c", script, str(path), str(out)], check=True, stdout=sys.stderr
-        )
-    lines = read_record(out)
-    scores = {line["part"]: line["loss_nats"] for line in lines if line["kind"] == "evaluation"}
-    wall_s = max(line["wall_s"] for line in lines if line["kind"] == "step")
-    return Done(out, scores["held-out"], scores.get("test", scores["held-out"]), wall_s)
+    return train_once(recipe, given.runs / f"{name}-{arm}-{steps}-seed{seed}")
 
 
 def _recipe(trial: Trial, arm: str, steps: int, seed: int, given: argparse.Namespace) -> Recipe:
@@ -211,31 +178,8 @@ def _gain(figure: str, pairs: Sequence[tuple[Done, Done]], trial: Trial) -> Benc
     """How much lower the subsampled model's loss is on test rows, by seed."""
     gains = [dense.test - ssa.test for dense, ssa in pairs]
     told = "; ".join(f"{dense.test:.4f} to {ssa.test:.4f}" for dense, ssa in pairs)
-    return _row(figure, gains, trial.unit, f"dense to subsampled, per seed: {told}")
-
-
-def _row(figure: str, values: Sequence[float], unit: str, note: str) -> BenchmarkRow:
-    """Make a row whose target is to be above zero."""
-    interval = None
-    if len(values) > 1:
-        half = float(student_t.ppf(0.975, len(values) - 1)) * statistics.stdev(values)
-        half /= len(values) ** 0.5
-        mean = statistics.fmean(values)
-        interval = (mean - half, mean + half)
-    return BenchmarkRow(
-        figure=figure,
-        value=statistics.fmean(values),
-        unit=unit,
-        better="higher",
-        target=0.0,
-        ci95=interval,
-        n=len(values),
-        threads=torch.get_num_threads(),
-        machine=str(machine().get("cpu", "")),
-        versions=package_versions(),
-        command="sparsepath bench ssa --data DATA",
-        date=now_utc()[:10],
-        note=note,
+    return gain_row(
+        figure, gains, trial.unit, f"dense to subsampled, per seed: {told}", command=COMMAND
     )
 
 
@@ -253,11 +197,12 @@ def _ensembles(name: str, trial: Trial, finished: Sequence[Done]) -> list[Benchm
             by_figure.setdefault(figure, []).append(dense - ensemble)
             notes.append(f"{figure} {dense:.4f} to {ensemble:.4f}")
     return [
-        _row(
+        gain_row(
             f"{name}: {figure} lower by a self-ensemble of {MEMBERS}",
             values,
             trial.unit if figure == "loss" else "",
-            "dense pass to ensemble: " + "; ".join(n for n in notes if n.startswith(figure)),
+            note="dense pass to ensemble: " + "; ".join(n for n in notes if n.startswith(figure)),
+            command=COMMAND,
         )
         for figure, values in by_figure.items()
     ]
