@@ -5,6 +5,7 @@
 - Dense training of one small Llama on one corpus, in turn with `transformers.Trainer`.
 - Forward, backward and optimizer with subsampled attention, beside what its share of the
   arithmetic allows: with a share f = L / (L + 12 d) at keep 1/s, 1 / (1 - f + f / s) times faster.
+- The same step with hidden states that keep an eighth of their entries after each block.
 - The time that reading rows takes, and a corpus of 50 GB (a sparse file) that is opened.
 """
 
@@ -28,7 +29,7 @@ from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
 from sparsepath.artifacts.provenance import machine, now_utc, package_versions
 from sparsepath.data.shards import INDEX_FILE, TOKENS_FILE, ShardIndex, TokenShard
 from sparsepath.evaluate.cost import Latency, speedup
-from sparsepath.models.language import fresh_llama
+from sparsepath.models.language import fresh_llama, fresh_topk
 from sparsepath.nn.subsampling import subsample
 from sparsepath.runtime.timing import time_interleaved
 from sparsepath.train.recipe import Recipe, check_recipe
@@ -55,6 +56,7 @@ def main() -> None:
         rows = [*throughput(Path(folder)), *loading(Path(folder))]
     for length in given.lengths:
         rows += whole_steps(length, given.seconds / len(given.lengths))
+    rows.append(topk_overhead(given.seconds / 2))
     write_rows(Path(__file__).parent / "results" / "training.json", rows)
     print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
 
@@ -187,6 +189,40 @@ def whole_steps(length: int, seconds: float) -> list[BenchmarkRow]:
             )
         )
     return rows
+
+
+def topk_overhead(seconds: float) -> BenchmarkRow:
+    """Time whole steps with hidden states that keep an eighth after each block, and without."""
+    dense = fresh_llama(
+        vocabulary=256, length=512, d_model=D_MODEL, n_layers=N_LAYERS, n_heads=N_HEADS,
+        n_kv_heads=N_HEADS, d_mlp=D_MLP, seed=0,
+    )  # fmt: skip
+    sparse = fresh_topk(
+        dense, topk={"block_out": D_MODEL // 8}, topk_by="value", topk_positive=False,
+        n_always_on=0, n_dense_layers=1, straight_through=False,
+    )  # fmt: skip
+    ids = torch.randint(256, (4, 512), generator=torch.Generator().manual_seed(0))
+    calls: dict[str, Callable[[int], object]] = {}
+    for name, model in (("dense", dense.train()), ("sparse", sparse.train())):
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, foreach=False)
+        calls[name] = lambda _row, m=model, o=optimizer: step(m, o, ids)
+    rng = np.random.default_rng(0)
+    times = time_interleaved(calls, np.zeros((200, 1), np.int64), rng=rng, max_s=seconds)
+    found = {
+        name: Latency(float(np.median(ms)), float(np.percentile(ms, 95)), float(ms.mean()), 0.0, ms)
+        for name, ms in times.items()
+    }
+    slower = speedup(found["sparse"], found["dense"])
+    return row(
+        "whole training step, largest entries kept after each block, above the dense one",
+        100 * (slower.ratio - 1),
+        "%",
+        better="lower",
+        target=3.0,
+        ci95=tuple(100 * (end - 1) for end in slower.ci95),
+        n=slower.n,
+        note=f"{found['dense'].p50_ms:.0f} ms dense, 4 rows of 512 tokens, width {D_MODEL}",
+    )
 
 
 def step(model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, ids: Tensor) -> None:
