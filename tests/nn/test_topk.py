@@ -123,3 +123,12 @@ def test_a_bias_that_kills_an_entry_is_unlearnt() -> None:
         layer.revival.backward()
         optimizer.step()
     assert int((layer(linear(rows)) != 0).any(dim=0).sum()) == 16
+
+
+def test_entries_that_relu_drops_get_no_gradient_though_they_were_kept() -> None:
+    x = torch.tensor([[1.0, -2.0, -1.0, -3.0]], requires_grad=True)
+    y = TopK(4, 3, is_positive=True)(x)
+    y.sum().backward()
+    assert torch.equal(y.detach(), torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
