@@ -50,14 +50,7 @@ def evaluate(
     """
     items = read_items(suite, Path(data))[:limit]
     engine = Engine(locate_language_model(Path(model)), form=form)
-    found = evaluator.simple_evaluate(
-        model=_EngineLM(engine),
-        tasks=[_task(suite, items)],
-        bootstrap_iters=1000,
-        log_samples=False,
-    )
-    assert found is not None
-    told = found["results"][suite]
+    told = ask(_EngineLM(engine), suite, items)
     values = {name: told.get(f"{key},none") for key, name in NAMES.items()}
     errors = {name: told.get(f"{key}_stderr,none") for key, name in NAMES.items()}
     return SuiteScore(
@@ -66,6 +59,25 @@ def evaluate(
         {name: float(value) for name, value in values.items() if value is not None},
         {name: float(value) for name, value in errors.items() if isinstance(value, float)},
     )
+
+
+def ask(model: Any, suite: SuiteName, items: list[Item]) -> dict[str, Any]:
+    """Let the harness judge a model.
+
+    Args:
+        model: one of the harness's models.
+        suite: the test.
+        items: of it.
+
+    Returns:
+        Figures by the harness's names, such as `acc,none` and `acc_stderr,none`.
+    """
+    # Its task manager would read thousands of files of other tasks first.
+    tasks = {"tasks": {suite: _task(suite, items)}, "groups": {}, "group_map": {}}
+    found = evaluator.evaluate(model, tasks, bootstrap_iters=1000, log_samples=False)
+    assert found is not None
+    results: dict[str, Any] = found["results"][suite]
+    return results
 
 
 def _task(suite: SuiteName, items: list[Item]) -> ConfigurableTask:
