@@ -4,6 +4,8 @@ The harness asks for the probability of continuations; requests that share their
 one before read only what is new.
 """
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +43,16 @@ def evaluate(
         suite: the test.
         data: folder that holds its file.
         form: how weights are stored.
-        limit: items at most, the first ones.
+        limit: items at most, evenly spread over the file.
 
     Raises:
         ConfigError: if the test is not known.
         DataError: if its file is missing or damaged.
         ModelError: if the model cannot be read.
     """
-    items = read_items(suite, Path(data))[:limit]
+    items = read_items(suite, Path(data))
+    if limit is not None and limit < len(items):
+        items = [items[number * len(items) // limit] for number in range(limit)]
     engine = Engine(locate_language_model(Path(model)), form=form)
     told = ask(_EngineLM(engine), suite, items)
     values = {name: told.get(f"{key},none") for key, name in NAMES.items()}
@@ -74,7 +78,8 @@ def ask(model: Any, suite: SuiteName, items: list[Item]) -> dict[str, Any]:
     """
     # Its task manager would read thousands of files of other tasks first.
     tasks = {"tasks": {suite: _task(suite, items)}, "groups": {}, "group_map": {}}
-    found = evaluator.evaluate(model, tasks, bootstrap_iters=1000, log_samples=False)
+    with contextlib.redirect_stdout(sys.stderr):  # where the harness talks
+        found = evaluator.evaluate(model, tasks, bootstrap_iters=1000, log_samples=False)
     assert found is not None
     results: dict[str, Any] = found["results"][suite]
     return results
