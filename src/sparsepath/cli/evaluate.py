@@ -31,7 +31,7 @@ TEXT = "text"
     show_default=True,
     help="How weights are stored.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Items at most, evenly spread.  [default: all]")
+@click.option("--limit", type=click.IntRange(min=1), help="Items at most.  [default: all]")
 @json_option
 def evaluate_command(
     model: Path, data: str, suite: str, form: Form, limit: int | None, as_json: bool

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config
 from transformers.models.mistral import MistralConfig, MistralForCausalLM
 from transformers.models.qwen2 import Qwen2ForCausalLM
@@ -398,8 +397,10 @@ def _configured(**changes: Any) -> Callable[[Path], None]:
         ("tokenizer.json", lambda p: p.write_text("{}"), "missing or damaged"),
         (
             "tokenizer.json",
-            lambda p: train_byte_tokenizer(iter(["a b c d e f g"] * 9), size=400).save(str(p)),
-            "the tokenizer has|^$",
+            lambda p: train_byte_tokenizer(iter([" ".join(map(str, range(999)))]), size=400).save(
+                str(p)
+            ),
+            "the tokenizer has 400 tokens",
         ),
     ],
 )
@@ -409,10 +410,6 @@ def test_what_is_wrong_with_a_folder_is_said(
     place = _broken(folder, name, change, tmp_path / "model")
     for kept in place.glob("decode-*"):
         kept.unlink()
-    if name == "tokenizer.json" and (place / name).exists():
-        tokenizer = (place / name).read_text()
-        if len(tokenizer) > 2 and Tokenizer.from_str(tokenizer).get_vocab_size() <= VOCABULARY:
-            pytest.skip("the text has too few pairs for a larger vocabulary")
     with pytest.raises(ModelError, match=message):
         Engine(place)
 

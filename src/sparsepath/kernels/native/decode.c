@@ -35,7 +35,8 @@ typedef struct {
     int64_t bytes_read; /* of weights, summed over calls */
 } sp_decoder;
 
-enum { BLOCK = 8 }; /* tokens that go through a layer together */
+enum { BLOCK = 16 }; /* tokens that go through a layer together */
+enum { DENSE_FROM = 2 }; /* from so many entries for each input on, rows are read once for all */
 
 /* Entries of a vector that are not zero. */
 typedef struct {
@@ -165,6 +166,23 @@ static void multiply(sp_decoder *m, const sp_matrix *matrix, const few_t *few, f
     m->bytes_read += few->n * (matrix->row_bytes + (matrix->scales ? 4 : 0));
 }
 
+/* Several tokens, each with its own entries; x is written anew where most of them are not zero.
+ * Then every row is read once for all tokens, which is faster. */
+static void multiply_all(sp_decoder *m, const sp_matrix *matrix, const few_t *few, int64_t n,
+                         float *x, float *y) {
+    int64_t total = 0, width = matrix->n_in;
+    for (int64_t t = 0; t < n; t++) total += few[t].n;
+    if (total <= DENSE_FROM * width) {
+        for (int64_t t = 0; t < n; t++) multiply(m, matrix, few + t, y + t * matrix->n_out);
+        return;
+    }
+    memset(x, 0, (size_t)(n * width) * sizeof(float));
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < few[t].n; i++) x[t * width + few[t].indices[i]] = few[t].values[i];
+    sp_multiply_dense(matrix, x, width, n, y, (int)m->level);
+    m->bytes_read += width * (matrix->row_bytes + (matrix->scales ? 4 : 0));
+}
+
 /* ---------- a block ---------- */
 
 static void rotate(const float *cosine, const float *sine, int64_t dim, float *x) {
@@ -203,13 +221,13 @@ static void attend(sp_decoder *m, int64_t layer, int64_t position, float *qkv, f
 }
 
 typedef struct {
-    float *x;       /* [BLOCK, d_model]: the residual stream */
-    float *normed;  /* [d_model] */
-    float *wide;    /* outputs of one product */
-    float *hidden;  /* inputs of the next one */
-    float *scores;  /* [capacity] */
-    float *sizes;   /* as wide as the widest site */
-    few_t few;
+    float *x;      /* [BLOCK, d_model]: the residual stream */
+    float *normed; /* [d_model] */
+    float *wide;   /* [BLOCK, widest output] */
+    float *hidden; /* [BLOCK, widest input] */
+    float *scores; /* [capacity] */
+    float *sizes;  /* as wide as the widest site */
+    few_t few[BLOCK];
 } room_t;
 
 static int64_t widest(const sp_decoder *m) {
@@ -226,57 +244,73 @@ static int64_t widest_output(const sp_decoder *m) {
 
 /* Floats of scratch that a decoder needs. */
 SP_EXPORT int64_t sp_decoder_room(const sp_decoder *m) {
-    return (BLOCK + 1) * m->d_model + widest_output(m) + 4 * (widest(m) + 16) + m->capacity + 64;
-}
-
-static room_t rooms(const sp_decoder *m) {
-    room_t r;
     int64_t wide = widest(m) + 16;
-    r.x = m->scratch;
-    r.normed = r.x + BLOCK * m->d_model;
-    r.wide = r.normed + m->d_model;
-    r.hidden = r.wide + widest_output(m);
-    r.sizes = r.hidden + wide;
-    r.few.values = r.sizes + wide;
-    r.few.indices = (int32_t *)(r.few.values + wide);
-    r.scores = r.few.values + 2 * wide;
-    return r;
+    return BLOCK * (m->d_model + widest_output(m) + 3 * wide) + m->d_model + wide + m->capacity;
 }
 
-static int run_layer(sp_decoder *m, int64_t number, int64_t n, int64_t position, room_t *r) {
+static void find_room(const sp_decoder *m, room_t *r) {
+    int64_t wide = widest(m) + 16;
+    float *next = m->scratch;
+    r->x = next, next += BLOCK * m->d_model;
+    r->normed = next, next += m->d_model;
+    r->wide = next, next += BLOCK * widest_output(m);
+    r->hidden = next, next += BLOCK * wide;
+    r->sizes = next, next += wide;
+    r->scores = next, next += m->capacity;
+    for (int t = 0; t < BLOCK; t++) {
+        r->few[t].values = next, next += wide;
+        r->few[t].indices = (int32_t *)next, next += wide;
+    }
+}
+
+/* Add what a product gave to the residual stream. */
+static void add_all(int64_t n, const float *y, float *x) {
+    for (int64_t i = 0; i < n; i++) x[i] += y[i];
+}
+
+static int run_attention(sp_decoder *m, int64_t number, int64_t n, int64_t position, room_t *r) {
     const sp_layer *layer = m->layers + number;
-    int64_t d = m->d_model;
-    int status = SP_OK;
-    for (int64_t t = 0; t < n && !status; t++) {
-        float *x = r->x + t * d;
-        norm(m, x, layer->attn_norm, r->normed);
-        if ((status = keep(m, r->normed, d, layer->k_attn_in, &r->few, r->sizes))) break;
-        multiply(m, &layer->qkv, &r->few, r->wide);
-        attend(m, number, position + t, r->wide, r->scores, r->hidden);
-        status = keep(m, r->hidden, m->n_heads * m->head_dim, layer->k_attn_out, &r->few, r->sizes);
-        if (status) break;
-        multiply(m, &layer->out, &r->few, r->normed);
-        for (int64_t i = 0; i < d; i++) x[i] += r->normed[i];
+    int64_t d = m->d_model, heads = m->n_heads * m->head_dim;
+    int status;
+    for (int64_t t = 0; t < n; t++) {
+        norm(m, r->x + t * d, layer->attn_norm, r->normed);
+        if ((status = keep(m, r->normed, d, layer->k_attn_in, r->few + t, r->sizes))) return status;
     }
-    for (int64_t t = 0; t < n && !status; t++) {
-        float *x = r->x + t * d;
-        norm(m, x, layer->mlp_norm, r->normed);
-        if ((status = keep(m, r->normed, d, layer->k_mlp_in, &r->few, r->sizes))) break;
-        multiply(m, &layer->gate_up, &r->few, r->wide);
-        for (int64_t i = 0; i < m->d_mlp; i++) {
-            float gate = r->wide[i];
-            r->hidden[i] = gate / (1.0f + expf(-gate)) * r->wide[m->d_mlp + i];
-        }
-        if ((status = keep(m, r->hidden, m->d_mlp, layer->k_mlp_hidden, &r->few, r->sizes))) break;
-        multiply(m, &layer->down, &r->few, r->normed);
-        for (int64_t i = 0; i < d; i++) x[i] += r->normed[i];
-        if (layer->k_block_out) {
-            if ((status = keep(m, x, d, layer->k_block_out, &r->few, r->sizes))) break;
-            memset(x, 0, (size_t)d * sizeof(float));
-            for (int64_t i = 0; i < r->few.n; i++) x[r->few.indices[i]] = r->few.values[i];
-        }
+    multiply_all(m, &layer->qkv, r->few, n, r->hidden, r->wide);
+    for (int64_t t = 0; t < n; t++) {
+        float *y = r->hidden + t * heads;
+        attend(m, number, position + t, r->wide + t * layer->qkv.n_out, r->scores, y);
+        if ((status = keep(m, y, heads, layer->k_attn_out, r->few + t, r->sizes))) return status;
     }
-    return status;
+    multiply_all(m, &layer->out, r->few, n, r->hidden, r->wide);
+    add_all(n * d, r->wide, r->x);
+    return SP_OK;
+}
+
+static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
+    const sp_layer *layer = m->layers + number;
+    int64_t d = m->d_model, d_mlp = m->d_mlp;
+    int status;
+    for (int64_t t = 0; t < n; t++) {
+        norm(m, r->x + t * d, layer->mlp_norm, r->normed);
+        if ((status = keep(m, r->normed, d, layer->k_mlp_in, r->few + t, r->sizes))) return status;
+    }
+    multiply_all(m, &layer->gate_up, r->few, n, r->hidden, r->wide);
+    for (int64_t t = 0; t < n; t++) {
+        const float *gate = r->wide + t * 2 * d_mlp;
+        float *y = r->hidden + t * d_mlp;
+        for (int64_t i = 0; i < d_mlp; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * gate[d_mlp + i];
+        if ((status = keep(m, y, d_mlp, layer->k_mlp_hidden, r->few + t, r->sizes))) return status;
+    }
+    multiply_all(m, &layer->down, r->few, n, r->hidden, r->wide);
+    add_all(n * d, r->wide, r->x);
+    for (int64_t t = 0; t < n && layer->k_block_out; t++) {
+        float *x = r->x + t * d;
+        if ((status = keep(m, x, d, layer->k_block_out, r->few, r->sizes))) return status;
+        memset(x, 0, (size_t)d * sizeof(float));
+        for (int64_t i = 0; i < r->few->n; i++) x[r->few->indices[i]] = r->few->values[i];
+    }
+    return SP_OK;
 }
 
 /* Read n tokens, the first at `position`; write the logits of the last `n_logits` of them. */
@@ -286,7 +320,8 @@ SP_EXPORT int sp_decode(sp_decoder *m, const int32_t *tokens, int64_t n, int64_t
         return SP_BAD_ARGUMENT;
     for (int64_t t = 0; t < n; t++)
         if (tokens[t] < 0 || tokens[t] >= m->vocabulary) return SP_BAD_ARGUMENT;
-    room_t r = rooms(m);
+    room_t r;
+    find_room(m, &r);
     int64_t d = m->d_model;
     for (int64_t start = 0; start < n; start += BLOCK) {
         int64_t block = n - start < BLOCK ? n - start : BLOCK;
@@ -296,17 +331,20 @@ SP_EXPORT int sp_decode(sp_decoder *m, const int32_t *tokens, int64_t n, int64_t
             multiply(m, &m->embedding, &row, r.x + t * d);
         }
         for (int64_t l = 0; l < m->n_layers; l++) {
-            int status = run_layer(m, l, block, position + start, &r);
+            int status = run_attention(m, l, block, position + start, &r);
+            if (!status) status = run_mlp(m, l, block, &r);
             if (status) return status;
         }
-        for (int64_t t = 0; t < block; t++) {
-            int64_t place = start + t - (n - n_logits);
-            if (place < 0) continue;
-            norm(m, r.x + t * d, m->final_norm, r.normed);
-            r.few.n = 0;
-            push(&r.few, r.normed, 0, d, 0);
-            multiply(m, &m->head, &r.few, logits + place * m->vocabulary);
+        /* The last tokens' logits lie side by side, as the tokens do. */
+        int64_t first = start > n - n_logits ? start : n - n_logits, wanted = start + block - first;
+        for (int64_t t = 0; t < wanted; t++) {
+            norm(m, r.x + (first - start + t) * d, m->final_norm, r.normed);
+            r.few[t].n = 0;
+            push(r.few + t, r.normed, 0, d, 0);
         }
+        if (wanted > 0)
+            multiply_all(m, &m->head, r.few, wanted, r.hidden,
+                         logits + (first - (n - n_logits)) * m->vocabulary);
     }
     return SP_OK;
 }

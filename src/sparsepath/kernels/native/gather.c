@@ -14,6 +14,7 @@
 
 #define GROUP 4
 #define STRETCH 4096 /* outputs; a multiple of 32 */
+#define STRIP 512
 
 static inline float bf16(uint16_t bits) {
     uint32_t wide = (uint32_t)bits << 16;
@@ -263,6 +264,88 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
             group(rows, next, factors, n, (int)matrix->kind, width, y + from);
         }
     }
+}
+
+/* ---------- several vectors at once ---------- */
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* Write a strip of a row out, times its scale. `from` is a multiple of 32. */
+ALWAYS void write_out(const void *row, int64_t kind, float scale, int64_t from, int64_t n,
+                      float *out) {
+    const char *first = (const char *)row + bytes_to(kind, from);
+    switch (kind) {
+    case SP_F32:
+        for (int64_t o = 0; o < n; o++) out[o] = scale * ((const float *)first)[o];
+        break;
+    case SP_BF16:
+        for (int64_t o = 0; o < n; o++) out[o] = scale * bf16(((const uint16_t *)first)[o]);
+        break;
+    case SP_I8:
+        for (int64_t o = 0; o < n; o++) out[o] = scale * (float)((const int8_t *)first)[o];
+        break;
+    default:
+        for (int64_t o = 0; o < n; o++) out[o] = scale * weight(first, SP_I4, o);
+    }
+}
+
+/* Every row is written out once for all vectors, a strip at a time. */
+ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
+                           float *y) {
+    float strips[GROUP][STRIP];
+    int64_t n_in = matrix->n_in, n_out = matrix->n_out;
+    for (int64_t from = 0; from < n_out; from += STRIP) {
+        int64_t width = n_out - from < STRIP ? n_out - from : STRIP;
+        for (int64_t i = 0; i < n_in; i += GROUP) {
+            int rows = (int)(n_in - i < GROUP ? n_in - i : GROUP);
+            for (int r = 0; r < rows; r++) {
+                const char *row = (const char *)matrix->rows + (i + r) * matrix->row_bytes;
+                float scale = matrix->scales ? matrix->scales[i + r] : 1.0f;
+                write_out(row, matrix->kind, scale, from, width, strips[r]);
+            }
+            for (int64_t t = 0; t < n; t++) {
+                const float *v = x + t * stride + i;
+                float *out = y + t * n_out + from;
+                float v0 = v[0], v1 = rows > 1 ? v[1] : 0, v2 = rows > 2 ? v[2] : 0;
+                float v3 = rows > 3 ? v[3] : 0;
+                if (rows < GROUP)
+                    for (int r = rows; r < GROUP; r++) memset(strips[r], 0, sizeof strips[r]);
+                for (int64_t o = 0; o < width; o++)
+                    out[o] += v0 * strips[0][o] + v1 * strips[1][o] + v2 * strips[2][o] +
+                              v3 * strips[3][o];
+            }
+        }
+    }
+}
+
+static void multiply_block_plain(const sp_matrix *matrix, const float *x, int64_t stride,
+                                 int64_t n, float *y) {
+    multiply_block(matrix, x, stride, n, y);
+}
+
+#ifdef SP_X86
+__attribute__((target("avx2,fma"))) static void multiply_block_avx2(const sp_matrix *matrix,
+                                                                    const float *x, int64_t stride,
+                                                                    int64_t n, float *y) {
+    multiply_block(matrix, x, stride, n, y);
+}
+#endif
+
+void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
+                       float *y, int level) {
+    for (int64_t t = 0; t < n; t++) {
+        float *out = y + t * matrix->n_out;
+        if (matrix->bias) memcpy(out, matrix->bias, (size_t)matrix->n_out * sizeof(float));
+        else memset(out, 0, (size_t)matrix->n_out * sizeof(float));
+    }
+#ifdef SP_X86
+    if (level >= SP_AVX2) {
+        multiply_block_avx2(matrix, x, stride, n, y);
+        return;
+    }
+#endif
+    (void)level;
+    multiply_block_plain(matrix, x, stride, n, y);
 }
 
 /* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart. */

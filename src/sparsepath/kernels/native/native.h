@@ -39,6 +39,10 @@ typedef struct {
 void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *indices, int64_t k,
                  float *y, int level);
 
+/* y = bias + x W for n vectors, `stride` apart, of which most entries are not zero. */
+void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
+                       float *y, int level);
+
 /* The k largest entries of each row, at ascending indices. */
 SP_EXPORT int sp_topk_f32(const float *x, int64_t rows, int64_t stride, int64_t d, int64_t k,
                           float *values, int32_t *indices, int level);
