@@ -18,6 +18,7 @@ def test_json_holds_what_was_measured() -> None:
     assert 0.1 < found["matmul_gflops"] < 10_000
     assert found["memory_free_bytes"] > 0
     assert "sparsepath" in found["versions"]
+    assert found["native"] in {"plain", "avx2", "avx512"}
     assert set(found["extras"]) == {"train", "demo"}
 
 
@@ -49,6 +50,11 @@ def test_advice_warns_of_little_memory_little_disk_and_missing_packages() -> Non
     advice = "\n".join(advise({"avx2"}, 10**9, 10**8, {"train": ["torch"], "demo": ["x"]}))
     for words in ("1.0 GB of memory", "0.1 GB of disk", "sparsepath[train]", "sparsepath[demo]"):
         assert words in advice
+
+
+def test_advice_says_what_a_missing_library_costs() -> None:
+    (_, told) = advise({"avx2"}, PLENTY, PLENTY, {}, has_native=False)
+    assert "native library is missing" in told
 
 
 def test_nothing_to_warn_of_leaves_one_line() -> None:

@@ -39,6 +39,7 @@ def _lines(found: "Examination") -> list[str]:
     rows += [
         ("memory free", f"{found.memory_free_bytes / 1e9:.1f} GB"),
         ("disk free here", f"{found.disk_free_bytes / 1e9:.1f} GB"),
+        ("native library", found.native or "missing"),
         ("matrix product", f"{found.matmul_gflops:.0f} GFLOP/s on one core (float32, measured)"),
     ]
     rows += [(name, version) for name, version in sorted(found.versions.items())]

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from sparsepath.artifacts.provenance import machine, package_versions
 from sparsepath.errors import RunError
 from sparsepath.evaluate.matmul import ONE_THREAD
+from sparsepath.kernels.native import best_level
 
 EXTRAS = ("train", "demo")
 """Optional dependency sets that a user may want; the development ones are left out."""
@@ -48,6 +49,9 @@ class Examination(NamedTuple):
     matmul_gflops: float
     """Measured float32 matrix product on one core, in 10^9 operations per second."""
 
+    native: str | None
+    """Instructions that the native library uses here; None where there is no library that fits."""
+
     versions: dict[str, str]
     """Packages that matter and their installed versions."""
 
@@ -68,14 +72,19 @@ def doctor() -> Examination:
     memory = psutil.virtual_memory().available
     disk = shutil.disk_usage(Path.cwd()).free
     extras = {extra: missing_packages(extra) for extra in EXTRAS}
+    level = best_level()
+    native = None if level is None else level.name.lower()
     return Examination(
         machine=described,
         memory_free_bytes=memory,
         disk_free_bytes=disk,
         matmul_gflops=measure_matmul(),
+        native=native,
         versions=package_versions(),
         extras=extras,
-        advice=advise(_present(described["flags"]), memory, disk, extras),
+        advice=advise(
+            _present(described["flags"]), memory, disk, extras, has_native=native is not None
+        ),
     )
 
 
@@ -124,6 +133,8 @@ def advise(
     memory_free_bytes: int,
     disk_free_bytes: int,
     extras: dict[str, list[str]],
+    *,
+    has_native: bool = True,
 ) -> list[str]:
     """Say what follows from an examination, one sentence each.
 
@@ -132,6 +143,7 @@ def advise(
         memory_free_bytes: Memory that a new process can take.
         disk_free_bytes: Room in the current folder.
         extras: Optional dependency set -> packages of it that are missing.
+        has_native: Whether the native library is there.
     """
     advice = [_instruction_advice(set(flags))]
     if memory_free_bytes < DEMO_MEMORY_BYTES:
@@ -143,6 +155,11 @@ def advise(
         advice.append(
             f"{disk_free_bytes / 1e9:.1f} GB of disk are free here; a run folder may need "
             f"{DEMO_DISK_BYTES / 1e9:.0f} GB. Choose another place with --out."
+        )
+    if not has_native:
+        advice.append(
+            "The native library is missing: language models run many times slower. Install a C "
+            "compiler (Debian: apt install gcc), then sparsepath again."
         )
     if extras.get("train"):
         advice.append(
