@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -438,3 +440,21 @@ def test_the_command_prints_the_answer_and_its_speed(folder: Path) -> None:
     wrong = CliRunner().invoke(main, ["generate", str(folder.parent / "nowhere"), "one"])
     assert wrong.exit_code == 1
     assert "no language model at" in wrong.stderr
+
+
+def test_the_base_package_writes_and_scores(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one two three\n\nfour five six")
+    absent = ["torch", "transformers", "jaxtyping", "pyarrow", "datasets", "sklearn", "onnx"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r}))\n"
+        "from sparsepath.cli.main import main\n"
+        f"main(['generate', {str(folder)!r}, 'one two', '--tokens', '5'], standalone_mode=False)\n"
+        f"main(['evaluate', {str(folder)!r}, 'a.txt'], standalone_mode=False)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    expected = "".join(Engine(folder).generate("one two", GenerateOptions(tokens=5)))
+    assert done.stdout.startswith(expected)
+    assert "text: bits per byte" in done.stdout

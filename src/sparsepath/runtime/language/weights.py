@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from sparsepath.artifacts.provenance import sha256_file
 from sparsepath.config import Form
 from sparsepath.errors import ConfigError, ModelError
-from sparsepath.models.digest import file_sha256
 from sparsepath.runtime.language.shape import Shape, read_shape
 
 VERSION = "1"
@@ -99,7 +99,7 @@ def read_weights(folder: Path, form: Form) -> Weights:
         raise ConfigError(f"weights in {form!r}", hint=f"use one of {', '.join(get_args(Form))}")
     shape = read_shape(folder)
     files = _files(folder)
-    digest = ",".join(file_sha256(path) for path in files)
+    digest = ",".join(sha256_file(path) for path in files)
     kept = folder / f"decode-{form}.safetensors"
     tensors = _read_kept(kept, digest)
     if tensors is None:
