@@ -178,9 +178,8 @@ def _gain(figure: str, pairs: Sequence[tuple[Done, Done]], trial: Trial) -> Benc
     """How much lower the subsampled model's loss is on test rows, by seed."""
     gains = [dense.test - ssa.test for dense, ssa in pairs]
     told = "; ".join(f"{dense.test:.4f} to {ssa.test:.4f}" for dense, ssa in pairs)
-    return gain_row(
-        figure, gains, trial.unit, f"dense to subsampled, per seed: {told}", command=COMMAND
-    )
+    note = f"dense to subsampled, per seed: {told}"
+    return gain_row(figure, gains, trial.unit, note=note, command=COMMAND)
 
 
 def _ensembles(name: str, trial: Trial, finished: Sequence[Done]) -> list[BenchmarkRow]:
