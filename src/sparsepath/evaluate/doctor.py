@@ -31,6 +31,12 @@ DEMO_MEMORY_BYTES = 2 * 10**9
 DEMO_DISK_BYTES = 2 * 10**9
 """Room that a run folder with every candidate may take."""
 
+SUBSAMPLING = (
+    "Training with subsampled attention pays where rows are few and passes over them many: with "
+    "500 images it was ahead after 75 passes and behind after 37."
+)
+"""When it is worth it, as far as it was measured (docs/how-to/subsampled-attention.md)."""
+
 _MATMUL_TIMEOUT_S = 120
 
 
@@ -166,6 +172,8 @@ def advise(
             "`sparsepath poc` needs more packages: pip install 'sparsepath[train]'. "
             "`sparsepath predict` works as it is."
         )
+    else:
+        advice.append(SUBSAMPLING)
     if extras.get("demo"):
         advice.append(
             "Without a network the default encoder is not there: pip install 'sparsepath[demo]'."
