@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors import safe_open
+from safetensors.numpy import load_file as load_numpy
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config
 from transformers.models.mistral import MistralConfig, MistralForCausalLM
@@ -309,6 +312,23 @@ def test_made_weights_are_mapped_and_made_again_when_the_model_changed(
     np.testing.assert_allclose(changed, 2 * expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["layers.1.mlp_norm", "layers.0.qkv.scales", "head.rows"])
+def test_made_weights_of_another_size_are_never_read(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(folder, place)
+    kept = place / "decode-int8.safetensors"
+    kept.unlink(missing_ok=True)
+    Engine(place)
+    with safe_open(kept, framework="np") as opened:
+        facts = opened.metadata()
+    tensors = load_numpy(kept)
+    save_numpy(tensors | {name: tensors[name][:-1].copy()}, kept, facts)
+    with pytest.raises(ModelError, match=name.split(".rows")[0]):
+        Engine(place)
+
+
 def test_a_folder_that_cannot_be_written_is_no_obstacle(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +406,8 @@ def _configured(**changes: Any) -> Callable[[Path], None]:
         ("config.json", _configured(hidden_act="gelu"), "use 'gelu'"),
         ("config.json", _configured(num_key_value_heads=3), "lacks or contradicts"),
         ("config.json", _configured(topk={"nowhere": 3}), "lacks or contradicts"),
+        ("config.json", _configured(topk={"block_out": 0}), "lacks or contradicts"),
+        ("config.json", _configured(n_always_on=48), "lacks or contradicts"),
         ("config.json", _configured(intermediate_size=80), "belongs to another model"),
         ("config.json", _configured(vocab_size=200), "belongs to another model|tokenizer has"),
         ("config.json", _configured(num_hidden_layers=5), "no tensor model.layers.3"),

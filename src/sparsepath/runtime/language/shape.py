@@ -134,6 +134,9 @@ def _shape(config: dict[str, Any]) -> Shape:
     unknown = set(shape.topk) - set(SITES)
     if unknown or shape.n_heads % shape.n_kv_heads or shape.head_dim % 2:
         raise ValueError(f"sites {sorted(unknown)}, {shape.n_heads} and {shape.n_kv_heads} heads")
+    narrowest = min(shape.d_model, shape.n_heads * shape.head_dim, shape.d_mlp)
+    if not 0 <= shape.n_always_on < narrowest or any(k < 1 for k in shape.topk.values()):
+        raise ValueError(f"topk {dict(shape.topk)} with {shape.n_always_on} always on")
     return shape
 
 

@@ -33,6 +33,9 @@ PACK = 32
 TOPS = {"int8": 127, "int4": 7}
 """Largest stored integers."""
 
+STORED = {"fp32": np.float32, "bf16": np.uint16, "int8": np.int8, "int4": np.uint8}
+"""Types of stored rows."""
+
 PARTS = ("qkv", "out", "gate_up", "down")
 """Matrices of a layer."""
 
@@ -329,23 +332,34 @@ def _weights(shape: Shape, form: Form, tensors: Mapping[str, NDArray[Any]]) -> W
         ModelError: if sizes are not those of the configuration.
     """
 
+    def vector(name: str, n: int) -> Floats:
+        found = tensors.get(name)
+        if found is None or found.shape != (n,) or found.dtype != np.float32:
+            raise ModelError(
+                f"{name} does not have {n} numbers",
+                hint="config.json belongs to another model; copy the folder again, whole",
+            )
+        return found
+
     def matrix(name: str, n_inputs: int, n_outputs: int) -> Matrix:
-        rows, kind = tensors[f"{name}.rows"], form_of(name, form)
+        kind = form_of(name, form)
+        rows = tensors.get(f"{name}.rows", np.zeros((0, 0)))
         width = -(-n_outputs // PACK) * PACK // 2 if kind == "int4" else n_outputs
-        if rows.shape != (n_inputs, width):
+        if rows.shape != (n_inputs, width) or rows.dtype != STORED[kind]:
             raise ModelError(
                 f"{name} has {rows.shape[0]} inputs, not {n_inputs}, or not {n_outputs} outputs",
                 hint="config.json belongs to another model; copy the folder again, whole",
             )
-        scales, bias = tensors.get(f"{name}.scales"), tensors.get(f"{name}.bias")
+        scales = vector(f"{name}.scales", n_inputs) if kind in TOPS else None
+        bias = vector(f"{name}.bias", n_outputs) if f"{name}.bias" in tensors else None
         return Matrix(rows, scales, bias, kind, n_outputs)
 
     heads, d = shape.n_heads * shape.head_dim, shape.d_model
     inner = heads + 2 * shape.n_kv_heads * shape.head_dim
     layers = [
         Layer(
-            tensors[f"layers.{n}.attn_norm"],
-            tensors[f"layers.{n}.mlp_norm"],
+            vector(f"layers.{n}.attn_norm", d),
+            vector(f"layers.{n}.mlp_norm", d),
             matrix(f"layers.{n}.qkv", d, inner),
             matrix(f"layers.{n}.out", heads, d),
             matrix(f"layers.{n}.gate_up", d, 2 * shape.d_mlp),
@@ -358,7 +372,7 @@ def _weights(shape: Shape, form: Form, tensors: Mapping[str, NDArray[Any]]) -> W
         form,
         matrix("embedding", shape.vocabulary, d),
         matrix("head", d, shape.vocabulary),
-        tensors["final_norm"],
+        vector("final_norm", d),
         layers,
         sum(tensor.nbytes for tensor in tensors.values()),
     )
