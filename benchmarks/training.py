@@ -10,6 +10,7 @@
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -149,7 +150,8 @@ def by_trainer(out: Path, data: Path) -> list[float]:
     )  # fmt: skip
     rows = Rows(TokenShard(data / "train", length=256))
     trainer = Trainer(model=model, args=settings, train_dataset=rows, callbacks=[clock])
-    trainer.train()
+    with contextlib.redirect_stdout(sys.stderr):  # where Trainer prints its losses
+        trainer.train()
     return np.diff(clock.ends)[WARM_UP:].tolist()
 
 

@@ -3,11 +3,20 @@
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparsepath.data.shards import TokenShard, is_written, permuted, write_shard
+from sparsepath.data.shards import (
+    INDEX_FILE,
+    TOKENS_FILE,
+    ShardIndex,
+    TokenShard,
+    is_written,
+    permuted,
+    write_shard,
+)
 from sparsepath.errors import DataError
 
 
@@ -99,3 +108,19 @@ def test_a_corpus_that_was_cut_off_or_is_too_short_is_refused(tmp_path: Path) ->
     (tmp_path / "tokens.bin").write_bytes(b"12")
     with pytest.raises(DataError, match="has 2 bytes"):
         TokenShard(tmp_path, length=10)
+
+
+def test_memory_stays_flat_over_batches_of_a_huge_corpus(tmp_path: Path) -> None:
+    n_bytes = 4 * 10**9
+    with (tmp_path / TOKENS_FILE).open("wb") as file:
+        file.truncate(n_bytes)  # a file with holes takes no room
+    index = ShardIndex(
+        n_tokens=n_bytes // 2, itemsize=2, vocabulary=9, tokenizer_sha256="", text_bytes=1
+    )
+    (tmp_path / INDEX_FILE).write_text(index.model_dump_json())
+    shard = TokenShard(tmp_path, length=513)
+    shard.batch(0, 0, 16)
+    before = psutil.Process().memory_info().rss
+    for step in range(200):
+        shard.batch(0, step, 16)
+    assert psutil.Process().memory_info().rss - before < 20e6

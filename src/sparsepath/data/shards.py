@@ -11,6 +11,7 @@ Files of a folder: `tokens.bin` (little-endian unsigned integers of 2 or 4 bytes
 
 import hashlib
 import json
+import mmap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,17 @@ class TokenShard:
             batch_size: rows of every step.
         """
         places = [divmod(step * batch_size + i, self.n_stretches) for i in range(batch_size)]
-        return np.stack(
+        rows = np.stack(
             [self.stretch(permuted(place, self.n_stretches, seed, n)) for n, place in places]
         )
+        self._let_go()
+        return rows
+
+    def _let_go(self) -> None:
+        """Give mapped pages back; the system maps many around each that is read."""
+        mapped = getattr(self._tokens, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def permuted(place: int, n: int, seed: int, number: int) -> int:
