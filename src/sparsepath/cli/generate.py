@@ -50,9 +50,9 @@ def generate_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Write on after PROMPT (- reads standard input), on one thread and without torch.
+    """Let a language model write on after PROMPT.
 
-    MODEL is the folder of a language model of the Llama kind, dense or sparse, or of a training.
+    On one thread and without torch; a PROMPT of - reads standard input. MODEL is the folder of a language model of the Llama kind, dense or sparse, or of a training.
 
     \b
     Example:
