@@ -34,9 +34,9 @@ def convert_command(
 ) -> None:
     """Make a dense language model sparse.
 
-    It is healed on CORPUS; after Ctrl-C or a crash the same command goes on. MODEL is a folder or id of a model of the Llama kind, CORPUS what data.source of a recipe may
-    be. While k falls from all entries to those named, the model learns from the text and from
-    what it said before.
+    It is healed on CORPUS; after Ctrl-C or a crash the same command goes on. MODEL is a folder or
+    id of a model of the Llama kind, CORPUS what data.source of a recipe may be. While k falls
+    from all entries to those named, the model learns from the text and from what it said before.
 
     \b
     Example:

@@ -52,7 +52,8 @@ def generate_command(
 ) -> None:
     """Let a language model write on after PROMPT.
 
-    On one thread and without torch; a PROMPT of - reads standard input. MODEL is the folder of a language model of the Llama kind, dense or sparse, or of a training.
+    On one thread and without torch; a PROMPT of - reads standard input. MODEL is the folder of a
+    language model of the Llama kind, dense or sparse, or of a training.
 
     \b
     Example:
