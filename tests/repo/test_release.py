@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from sparsepath.config import GenerateOptions
+from sparsepath.kernels.native import ABI
+from sparsepath.models.language import fresh_llama, train_byte_tokenizer
 from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.export import export_model
+from sparsepath.runtime.language.engine import Engine
 from sparsepath.version import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +99,28 @@ def test_the_wheel_is_for_one_platform_and_every_python(dist: Path) -> None:
 def test_the_native_kernels_load_without_torch(bare_environment: Path) -> None:
     script = "from sparsepath.kernels.native import library; print(library().sp_abi())"
     done = run(bare_environment / "bin" / "python", "-c", script, cwd=bare_environment)
-    assert done.stdout == "1\n", done.stderr
+    assert done.stdout == f"{ABI}\n", done.stderr
+
+
+def test_a_language_model_writes_without_torch(bare_environment: Path, tmp_path: Path) -> None:
+    fresh_llama(
+        vocabulary=300, length=64, d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, d_mlp=48, seed=0
+    ).save_pretrained(tmp_path)
+    tokenizer = train_byte_tokenizer(iter(["one two three"]), size=300)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    command = [
+        bare_environment / "bin" / "sparsepath",
+        "generate",
+        tmp_path,
+        "one",
+        "--tokens",
+        "9",
+    ]
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    expected = Engine(tmp_path).generate("one", GenerateOptions(tokens=9))
+    assert done.stdout == "".join(expected) + "\n"
+    assert "MB of weights read a token" in done.stderr
 
 
 def test_without_a_compiler_the_package_installs_without_them(dist: Path, tmp_path: Path) -> None:

@@ -68,11 +68,7 @@ def fresh_llama(  # noqa: PLR0913 - a shape has so many sizes
     Raises:
         ConfigError: if heads do not divide.
     """
-    if d_model % n_heads or n_heads % n_kv_heads:
-        raise ConfigError(
-            f"d_model = {d_model}, n_heads = {n_heads}, n_kv_heads = {n_kv_heads}",
-            hint="let n_kv_heads divide n_heads, and n_heads divide d_model",
-        )
+    check_heads(d_model, n_heads, n_kv_heads)
     config = LlamaConfig(
         vocab_size=vocabulary,
         max_position_embeddings=length,
@@ -88,6 +84,19 @@ def fresh_llama(  # noqa: PLR0913 - a shape has so many sizes
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return LlamaForCausalLM(config)
+
+
+def check_heads(d_model: int, n_heads: int, n_kv_heads: int) -> None:
+    """See that heads divide a width.
+
+    Raises:
+        ConfigError: if they do not.
+    """
+    if d_model % n_heads or n_heads % n_kv_heads:
+        raise ConfigError(
+            f"d_model = {d_model}, n_heads = {n_heads}, n_kv_heads = {n_kv_heads}",
+            hint="let n_kv_heads divide n_heads, and n_heads divide d_model",
+        )
 
 
 def fresh_topk(llama: LlamaForCausalLM, **topk: Any) -> TopKForCausalLM:

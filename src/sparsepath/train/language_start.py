@@ -5,7 +5,7 @@ from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM, PreTrainedModel
 
 from sparsepath.errors import ConfigError
-from sparsepath.models.language import END, fresh_llama, fresh_topk
+from sparsepath.models.language import END, check_heads, fresh_llama, fresh_topk
 from sparsepath.models.parent import read_parent, read_parent_config
 from sparsepath.models.topk_lm import TopKConfig
 from sparsepath.nn.low_rank import add_low_rank
@@ -24,13 +24,15 @@ def check_start(recipe: Recipe) -> None:
         ModelError: if the base cannot be used.
     """
     sizes, topk = recipe.model, recipe.topk
-    config = TopKConfig(
-        hidden_size=sizes.d_model,
-        intermediate_size=sizes.d_mlp,
-        num_attention_heads=sizes.n_heads,
-        num_hidden_layers=sizes.n_layers,
-    )
-    if sizes.base is not None:
+    if sizes.base is None:
+        check_heads(sizes.d_model, sizes.n_heads, sizes.n_kv_heads)
+        config = TopKConfig(
+            hidden_size=sizes.d_model,
+            intermediate_size=sizes.d_mlp,
+            num_attention_heads=sizes.n_heads,
+            num_hidden_layers=sizes.n_layers,
+        )
+    else:
         config = TopKConfig(**read_parent_config(sizes.base))
         if recipe.data.length > config.max_position_embeddings:
             raise ConfigError(
