@@ -108,7 +108,8 @@ def compare(name: str, place: Path, seconds: float) -> list[BenchmarkRow]:
                 versions=package_versions(),
                 command="sparsepath bench decode",
                 date=now_utc()[:10],
-                note=f"{speed[told]:.0f} and {speed[best]:.0f} tokens/s, prompt of {PROMPT} "
+                note=f"{speed[told]:.0f} tokens/s, "
+                f"{', '.join(f'{peer} {speed[peer]:.0f}' for peer in peers)}, prompt of {PROMPT} "
                 f"included; {(facts.bytes_per_token or 0) / 1e6:.1f} MB of weights a token; "
                 f"{best_level()!r}",
             )

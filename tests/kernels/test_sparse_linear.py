@@ -7,11 +7,12 @@ from torch import Tensor
 from sparsepath.errors import ShapeError
 from sparsepath.kernels import reference
 from sparsepath.kernels import sparse_linear as module
+from sparsepath.kernels.by_input import Form
 from sparsepath.kernels.largest import largest
 from sparsepath.kernels.native import Level, best_level
-from sparsepath.kernels.sparse_linear import Format, InputMajor, sparse_linear, store
+from sparsepath.kernels.sparse_linear import InputMajor, sparse_linear, store
 
-FORMATS: tuple[Format, ...] = ("fp32", "bf16", "int8", "int4")
+FORMATS: tuple[Form, ...] = ("fp32", "bf16", "int8", "int4")
 
 
 def made(n_in: int, n_out: int, rows: int, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -44,7 +45,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Leve
     ],
 )
 def test_every_format_gives_the_product_of_its_own_weights(
-    form: Format, n_in: int, n_out: int, rows: int, k: int, way: Level | None
+    form: Form, n_in: int, n_out: int, rows: int, k: int, way: Level | None
 ) -> None:
     weight, bias, values, indices = made(n_in, n_out, rows, k)
     stored = store(weight, form)
@@ -58,7 +59,7 @@ def test_every_format_gives_the_product_of_its_own_weights(
 @pytest.mark.parametrize(
     ("form", "most"), [("fp32", 0.0), ("bf16", 0.004), ("int8", 0.005), ("int4", 0.09)]
 )
-def test_rounding_loses_what_the_format_loses(form: Format, most: float) -> None:
+def test_rounding_loses_what_the_format_loses(form: Form, most: float) -> None:
     weight = torch.randn(50, 70, generator=torch.Generator().manual_seed(0))
     change = (store(weight, form).dense() - weight).abs() / weight.abs().amax(dim=1, keepdim=True)
     assert float(change.max()) <= most

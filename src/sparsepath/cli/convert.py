@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sparsepath.cli.options import json_option
+from sparsepath.cli.options import changes_option, json_option
 from sparsepath.errors import ConfigError, needs_extra
 
 
@@ -17,7 +17,7 @@ from sparsepath.errors import ConfigError, needs_extra
 @click.option(
     "--site", "sites", multiple=True, metavar="NAME=K", help="Entries that stay at another site."
 )
-@click.option("--set", "changes", multiple=True, metavar="PART.KEY=VALUE", help="Change one key.")
+@changes_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

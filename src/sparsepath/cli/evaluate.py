@@ -6,7 +6,7 @@ from typing import cast, get_args
 
 import click
 
-from sparsepath.cli.options import json_option
+from sparsepath.cli.options import form_option, json_option
 from sparsepath.config import Form, SuiteName
 from sparsepath.errors import needs_extra
 
@@ -24,13 +24,7 @@ TEXT = "text"
     show_default=True,
     help="Which test; `text` gives bits per byte.",
 )
-@click.option(
-    "--form",
-    type=click.Choice(get_args(Form)),
-    default="fp32",
-    show_default=True,
-    help="How weights are stored.",
-)
+@form_option("fp32")
 @click.option("--limit", type=click.IntRange(min=1), help="Items at most.  [default: all]")
 @json_option
 def evaluate_command(

@@ -4,11 +4,11 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparsepath.cli.options import json_option
+from sparsepath.cli.options import form_option, json_option
 from sparsepath.config import Form, GenerateOptions
 
 if TYPE_CHECKING:
@@ -35,13 +35,7 @@ DEFAULTS = GenerateOptions()
 )
 @click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Draws tokens.")
 @click.option("--stop", multiple=True, help="Text before which the answer ends (several times).")
-@click.option(
-    "--form",
-    type=click.Choice(get_args(Form)),
-    default="int8",
-    show_default=True,
-    help="How weights are stored.",
-)
+@form_option("int8")
 @json_option
 def generate_command(
     model: Path,

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from sparsepath.cli.options import json_option
+from sparsepath.cli.options import changes_option, json_option
 from sparsepath.errors import needs_extra
 
 
 @click.command("train")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--set", "changes", multiple=True, metavar="PART.KEY=VALUE", help="Change one key.")
+@changes_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

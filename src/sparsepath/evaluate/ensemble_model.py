@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from sparsepath.artifacts.store import write_text_atomic
 from sparsepath.config import EnsembleOptions
@@ -38,8 +38,8 @@ MAX_ROWS = 2_000
 class _Others(NamedTuple):
     """What a model is compared on and with."""
 
-    foreign: Path | str
-    """Texts of another kind."""
+    foreign: Path | str | None
+    """Texts of another kind, if any."""
     deep: Sequence[Path | str]
     """Models of other seeds."""
 
@@ -125,8 +125,7 @@ def ensemble(
     truth = rows.truth
     found = _members(loaded, rows.encoded, options)
     probabilities, dense = found.probabilities.numpy(), found.dense.numpy()
-    is_calibration = np.zeros(len(truth), bool)
-    is_calibration[np.random.default_rng(seed).permutation(len(truth))[: len(truth) // 3]] = True
+    is_calibration = _a_third(len(truth), seed)
     shown = ~is_calibration
     doubt = unsure(probabilities[:, shown])
     if out is not None:
@@ -142,10 +141,15 @@ def ensemble(
         disagreement=float(doubt.disagreement.mean()),
         alone_dense=answer_alone(dense, truth, is_calibration, risk=options.risk),
         alone=answer_alone(probabilities.mean(axis=0), truth, is_calibration, risk=options.risk),
-        noticed=[]
-        if foreign is None
-        else _notice(loaded, rows, found, _Others(foreign, deep), options),
+        noticed=_notice(loaded, rows, found, _Others(foreign, deep), options),
     )
+
+
+def _a_third(n: int, seed: int) -> Bool[np.ndarray, " rows"]:
+    """Draw a third of the rows."""
+    drawn = np.zeros(n, bool)
+    drawn[np.random.default_rng(seed).permutation(n)[: n // 3]] = True
+    return drawn
 
 
 def _write_rows(
@@ -191,6 +195,8 @@ def _notice(
     options: EnsembleOptions,
 ) -> list[Noticed]:
     """Compare one pass, the self-ensemble, dropout and a deep ensemble on other texts."""
+    if others.foreign is None:
+        return []
     texts = read_texts(others.foreign).texts
     order = np.random.default_rng(options.seed).permutation(len(texts))[: len(rows.texts)]
     strange = [texts[i] for i in order]

@@ -5,11 +5,12 @@ an input; a scale is folded into the entry, so it costs nothing. On a CPU a kern
 rows (`native/gather.c`); without it PyTorch's `embedding_bag` does. From a share of the entries on
 that was measured, a dense product is faster, and is taken.
 
-Read with: `reference.py` (what is right), `largest.py` (which entries).
+Read with: `by_input.py` (how weights are stored), `reference.py` (what is right), `largest.py`
+(which entries).
 """
 
 import ctypes
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -17,24 +18,16 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from sparsepath.errors import ShapeError
+from sparsepath.kernels.by_input import KINDS, Form, stored, written_out
 from sparsepath.kernels.native import Level, best_level, library
-
-Format = Literal["fp32", "bf16", "int8", "int4"]
-"""How weights are stored."""
-
-KINDS: dict[Format, int] = {"fp32": 0, "bf16": 1, "int8": 2, "int4": 3}
-"""Numbers of the formats in the C library."""
 
 MAX_ROWS = 32
 """Vectors up to which rows are gathered; more of them share so many rows that a dense product of
 fp32 weights is faster."""
 
-DENSE_FROM: dict[Format, float] = {"fp32": 0.5, "bf16": 0.9, "int8": 1.0, "int4": 1.0}
+DENSE_FROM: dict[Form, float] = {"fp32": 0.5, "bf16": 0.9, "int8": 1.0, "int4": 1.0}
 """Share of the entries from which the dense product is taken. Integers have none to fall back to:
 PyTorch would have to write them out first."""
-
-PACK = 32
-"""Outputs that are packed together in 4 bits."""
 
 
 class InputMajor(NamedTuple):
@@ -44,7 +37,7 @@ class InputMajor(NamedTuple):
     """[inputs, outputs]; of int4 [inputs, bytes], 32 outputs in 16 bytes, the low halves first."""
     scales: Float[Tensor, " inputs"] | None
     """Of integers."""
-    form: Format
+    form: Form
     """How it is stored."""
     n_outputs: int
     """Columns."""
@@ -62,17 +55,13 @@ class InputMajor(NamedTuple):
 
     def dense(self) -> Float[Tensor, "inputs outputs"]:
         """Write the weights out in fp32."""
-        if self.form == "int4":
-            halves = torch.stack([self.rows & 15, self.rows >> 4], dim=0).to(torch.int16) - 8
-            blocks = halves.unflatten(-1, (-1, PACK // 2)).permute(1, 2, 0, 3)
-            plain = blocks.flatten(1)[:, : self.n_outputs].float()
-        else:
-            plain = self.rows.float()
-        found: Tensor = plain if self.scales is None else plain * self.scales.unsqueeze(-1)
-        return found
+        if self.scales is None:
+            return self.rows.float()
+        rows, scales = self.rows.numpy(), self.scales.numpy()
+        return torch.from_numpy(written_out(rows, scales, self.form, self.n_outputs))
 
 
-def store(weight: Float[Tensor, "inputs outputs"], form: Format) -> InputMajor:
+def store(weight: Float[Tensor, "inputs outputs"], form: Form) -> InputMajor:
     """Store a matrix by input.
 
     Args:
@@ -86,15 +75,9 @@ def store(weight: Float[Tensor, "inputs outputs"], form: Format) -> InputMajor:
         return InputMajor(weight.contiguous(), None, form, n_outputs)
     if form == "bf16":
         return InputMajor(weight.bfloat16().contiguous(), None, form, n_outputs)
-    top = 127 if form == "int8" else 7
-    scales = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / top
-    whole = (weight / scales.unsqueeze(-1)).round().clamp(-top, top)
-    if form == "int8":
-        return InputMajor(whole.to(torch.int8).contiguous(), scales, form, n_outputs)
-    padded = torch.nn.functional.pad(whole, (0, -n_outputs % PACK)) + 8
-    low, high = padded.to(torch.uint8).unflatten(-1, (-1, 2, PACK // 2)).unbind(dim=2)
-    packed = (low | (high << 4)).flatten(1).contiguous()
-    return InputMajor(packed, scales, form, n_outputs)
+    rows, scales = stored(weight.numpy(), form)
+    assert scales is not None
+    return InputMajor(torch.from_numpy(rows), torch.from_numpy(scales), form, n_outputs)
 
 
 def sparse_linear(

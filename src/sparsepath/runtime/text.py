@@ -51,6 +51,11 @@ class TextEncoder:
 
 
 def read_text_encoder(folder: Path, max_length: int, pad_id: int) -> TextEncoder:
+    """Read `tokenizer.json` of a model folder; raises as `read_tokenizer`."""
+    return TextEncoder(read_tokenizer(folder), max_length, pad_id)
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
     """Read `tokenizer.json` of a model folder.
 
     Raises:
@@ -62,12 +67,11 @@ def read_text_encoder(folder: Path, max_length: int, pad_id: int) -> TextEncoder
             f"no tokenizer.json in {folder}", hint="copy the model folder again, whole"
         )
     try:
-        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except Exception as err:  # the package raises nothing narrower
         raise ModelError(
             f"{path} is damaged: {err}", hint="copy the model folder again, whole"
         ) from err
-    return TextEncoder(tokenizer, max_length, pad_id)
 
 
 def _quick_encoder(

@@ -24,13 +24,14 @@ from transformers.models.qwen2 import Qwen2ForCausalLM
 from sparsepath.cli.main import main
 from sparsepath.config import GenerateOptions
 from sparsepath.errors import ConfigError, DataError, ModelError
+from sparsepath.kernels.by_input import stored, written_out
 from sparsepath.kernels.native import Level, best_level
 from sparsepath.models.language import fresh_llama, fresh_topk, train_byte_tokenizer
 from sparsepath.runtime.language import engine as engine_file
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.engine import Engine, Written
 from sparsepath.runtime.language.plain import PlainPass
-from sparsepath.runtime.language.weights import read_weights, stored, written_out
+from sparsepath.runtime.language.weights import read_weights
 
 VOCABULARY, CONTEXT = 301, 96
 SIZES: dict[str, Any] = {
@@ -419,8 +420,8 @@ def _configured(**changes: Any) -> Callable[[Path], None]:
         ("model.safetensors", Path.unlink, "no model.safetensors"),
         ("model.safetensors", lambda p: p.write_bytes(p.read_bytes()[:-9]), "damaged"),
         ("model.safetensors", lambda p: p.write_bytes(b"\x80\x04pickle"), "damaged"),
-        ("tokenizer.json", Path.unlink, "missing or damaged"),
-        ("tokenizer.json", lambda p: p.write_text("{}"), "missing or damaged"),
+        ("tokenizer.json", Path.unlink, "no tokenizer.json"),
+        ("tokenizer.json", lambda p: p.write_text("{}"), "is damaged"),
         (
             "tokenizer.json",
             lambda p: train_byte_tokenizer(iter([" ".join(map(str, range(999)))]), size=400).save(

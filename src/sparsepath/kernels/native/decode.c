@@ -21,9 +21,9 @@ typedef struct {
 
 typedef struct {
     int64_t n_layers, d_model, n_heads, n_kv_heads, head_dim, d_mlp, vocabulary;
-    int64_t capacity; /* positions of the cache */
-    int64_t window;   /* positions that attention looks back; 0: all */
+    int64_t window; /* positions that attention looks back; 0: all */
     int64_t by_magnitude, is_positive, n_always_on;
+    int64_t capacity; /* positions of the cache */
     int64_t level;
     double eps;
     sp_matrix embedding, head;

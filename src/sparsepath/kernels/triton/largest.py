@@ -116,27 +116,26 @@ class _KeepLargest(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, k: int) -> Tensor:
         """Write the kept entries, and zeros between."""
-        y, width = torch.empty_like(x), x.shape[1]
-        if len(x):
-            _largest_kernel[(len(x),)](
-                x, x, y, y, width, k, _power(width), **_bits(x), is_packed=False
-            )
         ctx.save_for_backward(x)
         ctx.k = k
-        return y
+        return _among_zeros(x, x, k)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Pass the gradient of what was kept; which that is is found again, without memory."""
         (x,) = ctx.saved_tensors
         (grad,) = grads
-        grad, passed = grad.contiguous(), torch.empty_like(x)
-        width = x.shape[1]
-        if len(x):
-            _largest_kernel[(len(x),)](
-                x, grad, passed, passed, width, ctx.k, _power(width), **_bits(x), is_packed=False
-            )
-        return passed, None
+        return _among_zeros(x, grad.contiguous(), ctx.k), None
+
+
+def _among_zeros(x: Tensor, source: Tensor, k: int) -> Tensor:
+    """Give the entries of `source` where x has its largest, and zeros elsewhere."""
+    y, width = torch.empty_like(x), x.shape[1]
+    if len(x):
+        _largest_kernel[(len(x),)](
+            x, source, y, y, width, k, _power(width), **_bits(x), is_packed=False
+        )
+    return y
 
 
 def _check(x: Tensor, k: int) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from sparsepath.errors import ConfigError
+from sparsepath.kernels.by_input import Floats
 from sparsepath.runtime.language.shape import Shape
-from sparsepath.runtime.language.weights import Floats
 
 
 class Cache:

@@ -12,17 +12,18 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from sparsepath.config import Form, GenerateOptions
 from sparsepath.errors import DataError, ModelError
+from sparsepath.kernels.by_input import Floats
 from sparsepath.kernels.native import Level, library
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.native import NativePass
 from sparsepath.runtime.language.pieces import Stops, TextStream
 from sparsepath.runtime.language.plain import PlainPass
 from sparsepath.runtime.language.sampling import choose
-from sparsepath.runtime.language.weights import Floats, read_weights
+from sparsepath.runtime.language.weights import read_weights
+from sparsepath.runtime.text import read_tokenizer
 
 SCORED_AT_ONCE = 32
 """Tokens whose logits are held together while a text is scored."""
@@ -94,7 +95,7 @@ class Engine:
         folder = Path(folder)
         self.weights = read_weights(folder, form)
         self.shape = self.weights.shape
-        self.tokenizer = _read_tokenizer(folder)
+        self.tokenizer = read_tokenizer(folder)
         if (n_tokens := self.tokenizer.get_vocab_size()) > self.shape.vocabulary:
             raise ModelError(
                 f"the tokenizer has {n_tokens} tokens, the model {self.shape.vocabulary}",
@@ -237,19 +238,3 @@ class Engine:
     def _read(self) -> int:
         """Give the bytes of weights read so far."""
         return 0 if self._native is None else self._native.bytes_read
-
-
-def _read_tokenizer(folder: Path) -> Tokenizer:
-    """Read `tokenizer.json` of a model folder.
-
-    Raises:
-        ModelError: if it is missing or damaged.
-    """
-    path = folder / "tokenizer.json"
-    try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as err:  # the package raises nothing narrower
-        raise ModelError(
-            f"{path} is missing or damaged ({type(err).__name__})",
-            hint="copy the model folder again, whole",
-        ) from err

@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.kernels.by_input import KINDS, Floats
 from sparsepath.kernels.native import Level, best_level, library
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.shape import SITES, rotations
-from sparsepath.runtime.language.weights import Floats, Matrix, Weights
-
-KINDS = {"fp32": 0, "bf16": 1, "int8": 2, "int4": 3}
-"""Numbers of the forms in the library."""
+from sparsepath.runtime.language.weights import Matrix, Weights
 
 _Pointer, _Int, _Double = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 
@@ -41,41 +39,32 @@ class _Layer(ctypes.Structure):
     )
 
 
+SIZES = (
+    "n_layers",
+    "d_model",
+    "n_heads",
+    "n_kv_heads",
+    "head_dim",
+    "d_mlp",
+    "vocabulary",
+    "window",
+    "by_magnitude",
+    "is_positive",
+    "n_always_on",
+)
+"""Integers of a `Shape`, in the order of the native code."""
+
+ARRAYS = ("final_norm", "cosines", "sines", "layers", "keys", "values", "scratch")
+"""Addresses, in its order."""
+
+
 class _Decoder(ctypes.Structure):
     _fields_ = (
-        *(
-            (name, _Int)
-            for name in (
-                "n_layers",
-                "d_model",
-                "n_heads",
-                "n_kv_heads",
-                "head_dim",
-                "d_mlp",
-                "vocabulary",
-                "capacity",
-                "window",
-                "by_magnitude",
-                "is_positive",
-                "n_always_on",
-                "level",
-            )
-        ),
+        *((name, _Int) for name in (*SIZES, "capacity", "level")),
         ("eps", _Double),
         ("embedding", _Matrix),
         ("head", _Matrix),
-        *(
-            (name, _Pointer)
-            for name in (
-                "final_norm",
-                "cosines",
-                "sines",
-                "layers",
-                "keys",
-                "values",
-                "scratch",
-            )
-        ),
+        *((name, _Pointer) for name in ARRAYS),
         ("bytes_read", _Int),
     )
 
@@ -95,25 +84,7 @@ class NativePass:
         shape = weights.shape
         layers = [self._layer(number) for number in range(shape.n_layers)]
         self._layers = (_Layer * len(layers))(*layers)
-        decoder = _Decoder(
-            **{
-                name: getattr(shape, name)
-                for name in (
-                    "n_layers",
-                    "d_model",
-                    "n_heads",
-                    "n_kv_heads",
-                    "head_dim",
-                    "d_mlp",
-                    "vocabulary",
-                    "window",
-                    "by_magnitude",
-                    "is_positive",
-                    "n_always_on",
-                    "eps",
-                )
-            }
-        )
+        decoder = _Decoder(**{name: getattr(shape, name) for name in (*SIZES, "eps")})
         decoder.level = int((best_level() if level is None else level) or 0)
         decoder.embedding = self._matrix(weights.embedding)
         decoder.head = self._matrix(weights.head)

@@ -6,9 +6,10 @@ Shape letters: T tokens, D width, H heads, P positions so far, V vocabulary.
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.kernels.by_input import Floats
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.shape import Shape, rotations
-from sparsepath.runtime.language.weights import Floats, Layer, Matrix, Weights
+from sparsepath.runtime.language.weights import Layer, Matrix, Weights
 
 
 class PlainPass:

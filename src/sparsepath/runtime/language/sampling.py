@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sparsepath.runtime.language.weights import Floats
+from sparsepath.kernels.by_input import Floats
 
 
 def choose(logits: Floats, rng: np.random.Generator, *, temperature: float, top_p: float) -> int:

@@ -8,7 +8,6 @@ written, it stays in memory.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,16 +21,12 @@ from safetensors.numpy import save_file
 from sparsepath.artifacts.provenance import sha256_file
 from sparsepath.config import Form
 from sparsepath.errors import ConfigError, ModelError
+from sparsepath.kernels.by_input import PACK, TOPS, Floats, stored, written_out
 from sparsepath.runtime.language.shape import Shape, read_shape
+from sparsepath.runtime.language.source import Source, header, model_files
 
 VERSION = "1"
 """Of the files; others are made again."""
-
-PACK = 32
-"""Outputs that are packed together in 4 bits."""
-
-TOPS = {"int8": 127, "int4": 7}
-"""Largest stored integers."""
 
 STORED = {"fp32": np.float32, "bf16": np.uint16, "int8": np.int8, "int4": np.uint8}
 """Types of stored rows."""
@@ -39,7 +34,6 @@ STORED = {"fp32": np.float32, "bf16": np.uint16, "int8": np.int8, "int4": np.uin
 PARTS = ("qkv", "out", "gate_up", "down")
 """Matrices of a layer."""
 
-Floats = NDArray[np.float32]
 Tensors = dict[str, NDArray[Any]]
 
 
@@ -47,7 +41,7 @@ class Matrix(NamedTuple):
     """A matrix by input."""
 
     rows: NDArray[Any]
-    """[inputs, outputs]; of int4 [inputs, bytes], 32 outputs in 16 bytes, the low halves first."""
+    """[inputs, outputs]; of int4 [inputs, bytes] (`kernels/by_input.py`)."""
     scales: Floats | None
     """One an input, of integers."""
     bias: Floats | None
@@ -101,12 +95,12 @@ def read_weights(folder: Path, form: Form) -> Weights:
     if form not in get_args(Form):
         raise ConfigError(f"weights in {form!r}", hint=f"use one of {', '.join(get_args(Form))}")
     shape = read_shape(folder)
-    files = _files(folder)
+    files = model_files(folder)
     digest = ",".join(sha256_file(path) for path in files)
     kept = folder / f"decode-{form}.safetensors"
     tensors = _read_kept(kept, digest)
     if tensors is None:
-        tensors = dict(_made(_Source(files), shape, form))
+        tensors = dict(_made(Source(files), shape, form))
         facts = {"version": VERSION, "made_of": digest, "form": form}
         # Without a file the weights are there all the same.
         with contextlib.suppress(OSError, SafetensorError):
@@ -120,143 +114,7 @@ def form_of(name: str, form: Form) -> Form:
     return "int8" if form == "int4" and name in ("embedding", "head") else form
 
 
-def stored(weight: Floats, form: Form) -> tuple[NDArray[Any], Floats | None]:
-    """Store a matrix [inputs, outputs]; integers are rounded to the nearest.
-
-    Returns:
-        Its rows, and the scale of each for integers.
-    """
-    weight = np.ascontiguousarray(weight, dtype=np.float32)
-    if form == "fp32":
-        return weight, None
-    if form == "bf16":
-        bits = weight.view(np.uint32)
-        # To the nearest, ties to even, as torch has it.
-        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16), None
-    top = TOPS[form]
-    scales = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny) / np.float32(top)
-    whole = np.clip(np.rint(weight / scales[:, None]), -top, top)
-    if form == "int8":
-        return whole.astype(np.int8), scales
-    padded = np.pad(whole, ((0, 0), (0, -whole.shape[1] % PACK))).astype(np.int8) + 8
-    blocks = padded.astype(np.uint8).reshape(len(padded), -1, 2, PACK // 2)
-    packed = blocks[:, :, 0] | (blocks[:, :, 1] << 4)
-    return np.ascontiguousarray(packed.reshape(len(padded), -1)), scales
-
-
-def written_out(rows: NDArray[Any], scales: Floats | None, form: Form, n_outputs: int) -> Floats:
-    """Give what `stored` stands for, [inputs, outputs]."""
-    plain: Floats
-    if form == "fp32":
-        return rows
-    if form == "bf16":
-        plain = (rows.astype(np.uint32) << 16).view(np.float32)
-        return plain
-    if form == "int4":
-        halves = np.stack([rows & 15, rows >> 4], axis=1).astype(np.float32) - 8
-        blocks = halves.reshape(len(rows), 2, -1, PACK // 2).transpose(0, 2, 1, 3)
-        plain = blocks.reshape(len(rows), -1)[:, :n_outputs]
-    else:
-        plain = rows.astype(np.float32)
-    assert scales is not None
-    plain = plain * scales[:, None]
-    return plain
-
-
-class _Source:
-    """Tensors of a model's safetensors as fp32."""
-
-    def __init__(self, files: list[Path]) -> None:
-        """Find which file has which tensor.
-
-        Raises:
-            ModelError: if a file is damaged.
-        """
-        self._homes: dict[str, Path] = {}
-        for path in files:
-            try:
-                with safe_open(path, framework="numpy") as opened:
-                    self._homes |= dict.fromkeys(opened.keys(), path)
-            except (SafetensorError, OSError) as err:
-                raise ModelError(
-                    f"{path} is damaged: {err}", hint="copy the model folder again, whole"
-                ) from err
-        self._headers = {path: _header(path) for path in files}
-
-    def __contains__(self, name: str) -> bool:
-        """Say whether there is such a tensor."""
-        return name in self._homes
-
-    def __getitem__(self, name: str) -> Floats:
-        """Read a tensor.
-
-        Raises:
-            ModelError: if it is missing or holds no floating numbers.
-        """
-        if name not in self._homes:
-            raise ModelError(
-                f"the model has no tensor {name}",
-                hint="copy the model folder again, whole, or use a model of a known kind",
-            )
-        path = self._homes[name]
-        start, header = self._headers[path]
-        facts = header[name]
-        kind = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}.get(facts["dtype"])
-        if kind is None:
-            raise ModelError(
-                f"{name} is stored as {facts['dtype']}", hint="save the model in fp32 or bf16"
-            )
-        offset = start + facts["data_offsets"][0]
-        found = np.memmap(path, kind, "r", offset, tuple(facts["shape"]))
-        if facts["dtype"] == "BF16":
-            return (found.astype(np.uint32) << 16).view(np.float32)
-        return np.asarray(found, dtype=np.float32)
-
-    def by_input(self, *names: str) -> Floats:
-        """Give the weights of linear maps of one input beside each other, [inputs, outputs]."""
-        return np.concatenate([self[f"{name}.weight"] for name in names]).T
-
-    def biases(self, *names: str) -> Floats | None:
-        """Give their biases; None where they have none."""
-        if f"{names[0]}.bias" not in self:
-            return None
-        return np.concatenate([self[f"{name}.bias"] for name in names])
-
-
-def _files(folder: Path) -> list[Path]:
-    """List the files of a model.
-
-    Raises:
-        ModelError: if there are none, or parts are missing.
-    """
-    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if whole.is_file():
-        return [whole]
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, AttributeError) as err:
-        raise ModelError(
-            f"no model.safetensors in {folder}",
-            hint="give the folder of a model saved as safetensors",
-        ) from err
-    paths = [folder / Path(name).name for name in names]
-    missing = [path.name for path in paths if not path.is_file()]
-    if missing or not paths:
-        raise ModelError(
-            f"{folder} lacks {missing[0] if missing else 'its parts'}",
-            hint="copy the model folder again, whole",
-        )
-    return paths
-
-
-def _header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Give where a file's data begins, and what it holds; the file was checked before."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        return 8 + size, json.loads(file.read(size))
-
-
-def _made(source: _Source, shape: Shape, form: Form) -> Iterator[tuple[str, NDArray[Any]]]:
+def _made(source: Source, shape: Shape, form: Form) -> Iterator[tuple[str, NDArray[Any]]]:
     """Store every part of a model."""
 
     def part(name: str, weight: Floats, bias: Floats | None = None) -> Iterator[Any]:
@@ -310,7 +168,7 @@ def _read_kept(path: Path, digest: str) -> Tensors | None:
         return None
     if facts.get("version") != VERSION or facts.get("made_of") != digest:
         return None
-    start, header = _header(path)
+    start, entries = header(path)
     kinds = {"F32": np.float32, "U16": np.uint16, "I8": np.int8, "U8": np.uint8}
     return {
         name: np.memmap(
@@ -320,7 +178,7 @@ def _read_kept(path: Path, digest: str) -> Tensors | None:
             start + entry["data_offsets"][0],
             tuple(entry["shape"]),
         )
-        for name, entry in header.items()
+        for name, entry in entries.items()
         if name != "__metadata__"
     }
 
