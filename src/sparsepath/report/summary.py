@@ -60,7 +60,8 @@ def summary(view: View) -> Html:
     parts += [el("h1", headline), _state(view), _unmet(view, chosen) if is_unmet else None]
     parts.append(el("p", _rule(view), cls="lead"))
     parts.append(_tiles(view, pair))
-    verdicts = el("div", _verdict(view, pair), _plain_verdict(view, pair), cls="verdicts")
+    first = _verdict(view, pair) or _nearest(view, pair)
+    verdicts = el("div", first, _plain_verdict(view, pair), cls="verdicts")
     below = el("div", el("div", verdicts, _next(view, pair)), _glance(view, pair), cls="two")
     return el("header", *parts, below, cls="hero", id="top")
 
@@ -214,6 +215,32 @@ def _verdict(view: View, pair: _Pair) -> Html | None:
         worst=words.points(max(0.0, -difference.interval[0]), plus=False),
     )
     return note(el("p", text), kind="warn" if difference.verdict == "worse" else "good")
+
+
+def _nearest(view: View, pair: _Pair) -> Html | None:
+    """What comes closest where nothing lighter was surely good enough, by the validation rows."""
+    words = view.words
+    lighter = [
+        item
+        for item in view.candidates
+        if not item.is_control
+        and item.quality.accuracy_valid is not None
+        and pace(item, pair.full).ratio >= _SAME_SPEED
+    ]
+    if not lighter:
+        return None
+    nearest = max(lighter, key=lambda item: item.quality.accuracy_valid or 0.0)
+    difference = against_full(nearest)
+    if difference is None:
+        return None
+    text = words.rich(
+        "summary.keep.nearest",
+        name=friendly(words, nearest),
+        speed=_speed_words(words, pace(nearest, pair.full).ratio),
+        change=words.points(difference.change),
+        interval=words.points_range(difference.interval),
+    )
+    return note(el("p", text), kind="plain")
 
 
 def _plain_verdict(view: View, pair: _Pair) -> Html | None:
