@@ -1,5 +1,6 @@
 """Trainings in processes of their own, kept and taken again; rows of what they gained."""
 
+import lzma
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,19 @@ from sparsepath.train.recipe import Recipe
 from sparsepath.train.trainer import train
 train(Recipe.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
 """
+
+
+SMALL_LANGUAGE_MODEL = (
+    "data.held_out=0.05",
+    "tokenizer.size=2048",
+    "model.d_model=160",
+    "model.n_heads=5",
+    "model.n_kv_heads=5",
+    "model.d_mlp=384",
+    "train.evaluate_rows=150",
+)
+"""Changes of the recipe `corpus-lm-dense`: 1.1 million parameters beside the embedding."""
+N_BYTES = 5_000_000
 
 
 class Done(NamedTuple):
@@ -61,6 +75,17 @@ def train_once(recipe: Recipe, out: Path) -> Done:
         max(line["wall_s"] for line in lines if line["kind"] == "step"),
         {name: value for name, value in told.items() if name not in known},
     )
+
+
+def first_articles(data: Path, place: Path) -> Path:
+    """Write the first 5 MB of Wikipedia's articles, whole articles only; give the file."""
+    path = place / "articles.txt"
+    if not path.exists():
+        with lzma.open(data / "lm" / "enwiki_articles.txt.xz") as file:
+            text = file.read(N_BYTES).decode("utf-8", "ignore")
+        place.mkdir(parents=True, exist_ok=True)
+        path.write_text(text[: text.rindex("\n\n")], "utf-8")
+    return path
 
 
 def gain_row(figure: str, values: Sequence[float], unit: str, **facts: object) -> BenchmarkRow:

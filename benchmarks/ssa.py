@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from transformers import PreTrainedModel
 
-from _trainings import Done, gain_row, train_once
+from _trainings import SMALL_LANGUAGE_MODEL, Done, first_articles, gain_row, train_once
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
 from sparsepath.evaluate.ensemble import figures
 from sparsepath.nn.subsampling import subsample
@@ -70,8 +70,8 @@ def _images(data: Path, place: Path) -> Path:
         pixels, labels = [], []
         for name, n in (("train", N_IMAGES), ("test", N_TEST_IMAGES)):
             with np.load(data / "vision" / f"cifar10_jpg_{name}.npz") as packed:
-                ends, whole = packed["offsets"].tolist(), packed["jpeg"].tobytes()
-                for start, end in list(pairwise([0, *ends]))[:n]:
+                bounds, whole = packed["offsets"].tolist(), packed["jpeg"].tobytes()
+                for start, end in list(pairwise(bounds))[:n]:
                     with Image.open(io.BytesIO(whole[start:end])) as image:
                         pixels.append(np.asarray(image.convert("RGB")))
                 labels.append(packed["labels"][:n])
@@ -100,8 +100,9 @@ TRIALS: dict[str, Trial] = {
     "cifar": Trial(recipe="images-vit", steps=(1500, 3000), prepare=_images),
     "enwiki": Trial(
         recipe="corpus-lm",
-        steps=(1500, 3000),
-        changes=("data.source=DATA/lm/enwiki_articles.txt.xz",),
+        steps=(1000,),
+        changes=SMALL_LANGUAGE_MODEL,
+        prepare=first_articles,
     ),
 }
 """What is compared; those without DATA need no files."""

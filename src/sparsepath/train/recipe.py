@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sparsepath.artifacts.neuron import Site
 from sparsepath.errors import ConfigError
 from sparsepath.nn.sampling import Mode
 from sparsepath.nn.topk import Annealing, By, KSchedule
@@ -19,7 +20,6 @@ from sparsepath.train.schedule import KeepSchedule, RateSchedule, Shape
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-Site = Literal["block_out", "attn_in", "attn_out", "mlp_in", "mlp_hidden"]
 
 
 TaskName = Literal[

@@ -1,0 +1,58 @@
+"""The name of a neuron of a language model: its layer, its site and its number.
+
+`L02/117` is entry 117 of the residual stream after block 2, `L02.M0117` MLP neuron 117 of that
+block, `L02.attn_in/117` entry 117 at another site. Layers and entries count from 0.
+"""
+
+import re
+from typing import Literal, NamedTuple, get_args
+
+from sparsepath.errors import ConfigError
+
+Site = Literal["block_out", "attn_in", "attn_out", "mlp_in", "mlp_hidden"]
+"""A named place in a block whose entries can be read, made sparse or edited."""
+
+SITES: tuple[Site, ...] = get_args(Site)
+"""All sites."""
+
+_NAME = re.compile(
+    r"L(?P<layer>\d{1,4})(?:\.M(?P<mlp>\d{1,7})|(?:\.(?P<site>[a-z_]+))?/(?P<index>\d{1,7}))"
+)
+
+
+class Neuron(NamedTuple):
+    """One neuron; sorted by layer, site and number."""
+
+    layer: int
+    site: Site
+    index: int
+
+    @property
+    def name(self) -> str:
+        """The name, as in `L02/117`."""
+        if self.site == "mlp_hidden":
+            return f"L{self.layer:02d}.M{self.index:04d}"
+        place = "" if self.site == "block_out" else f".{self.site}"
+        return f"L{self.layer:02d}{place}/{self.index}"
+
+    @classmethod
+    def parse(cls, name: str) -> "Neuron":
+        """Read a name.
+
+        Args:
+            name: such as `L02/117`, `L02.M0117`, `L02.attn_in/117`.
+
+        Raises:
+            ConfigError: if it is none.
+        """
+        found = _NAME.fullmatch(name.strip())
+        if found is None or found["site"] not in (None, *SITES):
+            raise ConfigError(
+                f"{name!r} names no neuron",
+                hint="write L02/117 for the residual stream after block 2, L02.M0117 for an MLP "
+                f"neuron, or L02.SITE/117 with a site of {', '.join(SITES)}",
+            )
+        if found["mlp"] is not None:
+            return cls(int(found["layer"]), "mlp_hidden", int(found["mlp"]))
+        site: Site = next((s for s in SITES if s == found["site"]), "block_out")
+        return cls(int(found["layer"]), site, int(found["index"]))
