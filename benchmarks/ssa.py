@@ -137,7 +137,7 @@ def _kept(tasks: Sequence[str]) -> list[BenchmarkRow]:
 def _rows(name: str, trial: Trial, given: argparse.Namespace) -> list[BenchmarkRow]:
     """Train one task in both ways, and compare."""
     arms = {
-        (arm, n): [_train(name, trial, arm, n, seed, given) for seed in given.seeds]
+        (arm, n): [learnt(name, trial, arm, n, seed, given) for seed in given.seeds]
         for arm in ("dense", "ssa")
         for n in trial.steps
     }
@@ -153,7 +153,7 @@ def _rows(name: str, trial: Trial, given: argparse.Namespace) -> list[BenchmarkR
         d.wall_s / s.wall_s for d, s in zip(arms["dense", best], arms["ssa", best], strict=True)
     )
     n_equal = max(10, round(best * ratio))
-    equal = [_train(name, trial, "ssa", n_equal, seed, given) for seed in given.seeds]
+    equal = [learnt(name, trial, "ssa", n_equal, seed, given) for seed in given.seeds]
     pairs = list(zip(arms["dense", best], equal, strict=True))
     figure = f"{name}: lower loss at equal time ({best} dense, {n_equal} subsampled steps)"
     found.append(_gain(figure, pairs, trial))
@@ -166,16 +166,25 @@ def _rows(name: str, trial: Trial, given: argparse.Namespace) -> list[BenchmarkR
     return found
 
 
-def _train(
+def learnt(
     name: str, trial: Trial, arm: str, steps: int, seed: int, given: argparse.Namespace
 ) -> Done:
-    """Train once in a process of its own, or take what is there."""
-    recipe = _recipe(trial, arm, steps, seed, given)
+    """Train once in a process of its own, or take what is there.
+
+    Args:
+        name: of the task; runs are named by it.
+        trial: what is trained.
+        arm: `dense` or `ssa`.
+        steps: how long.
+        seed: draws weights, rows and sources.
+        given: has `data` and `runs`.
+    """
+    recipe = recipe_of(trial, arm, steps, seed, given)
     return train_once(recipe, given.runs / f"{name}-{arm}-{steps}-seed{seed}")
 
 
-def _recipe(trial: Trial, arm: str, steps: int, seed: int, given: argparse.Namespace) -> Recipe:
-    """Put the recipe of one training together."""
+def recipe_of(trial: Trial, arm: str, steps: int, seed: int, given: argparse.Namespace) -> Recipe:
+    """Put the recipe of one training together; as for `learnt`."""
     changes = [f"seed={seed}", f"train.steps={steps}"]
     changes += [c.replace("DATA", str(given.data)) for c in trial.changes]
     if trial.prepare is not None:

@@ -13,16 +13,18 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
+from lm_eval.api.instance import Instance, OutputType
 from lm_eval.models.huggingface import HFLM
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from sparsepath.cli.main import main
 from sparsepath.config import SuiteName
-from sparsepath.errors import DataError
-from sparsepath.evaluate.harness import ask, evaluate
+from sparsepath.errors import ConfigError, DataError
+from sparsepath.evaluate.harness import EngineLM, ask, evaluate
 from sparsepath.evaluate.suites import SUITES, read_items
 from sparsepath.evaluate.texts import evaluate_texts
 from sparsepath.models.language import fresh_llama, fresh_topk, train_byte_tokenizer
+from sparsepath.runtime.language.engine import Engine
 
 N = 12
 
@@ -105,6 +107,57 @@ def test_figures_are_those_of_the_harness(suite: SuiteName, model: Path, files: 
     for name, key in (("accuracy_by_length", "acc_norm,none"), ("perplexity", "perplexity,none")):
         assert found.figures.get(name, 0.0) == pytest.approx(told.get(key, 0.0), rel=1e-4)
     assert evaluate(model, suite, files, limit=3).n == 3
+
+
+def _both(model: Path) -> tuple[EngineLM, HFLM]:
+    theirs = HFLM(
+        pretrained=AutoModelForCausalLM.from_pretrained(model),
+        tokenizer=PreTrainedTokenizerFast.from_pretrained(model),
+        batch_size=1,
+    )
+    return EngineLM(Engine(model, form="fp32")), theirs
+
+
+def _asked(kind: OutputType, *arguments: tuple[Any, ...]) -> list[Instance]:
+    return [
+        Instance(request_type=kind, doc={}, arguments=given, idx=i)
+        for i, given in enumerate(arguments)
+    ]
+
+
+def test_whole_texts_are_scored_as_the_harness_does(model: Path) -> None:
+    chance = random.Random(1)
+    asked = _asked("loglikelihood_rolling", *[(_words(chance, n),) for n in (3, 40, 150)])
+    ours, theirs = (judge.loglikelihood_rolling(asked, disable_tqdm=True) for judge in _both(model))
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_answers_are_those_of_the_harness(model: Path) -> None:
+    settings = {"until": ["four", "\n"], "max_gen_toks": 12, "do_sample": False}
+    chance = random.Random(2)
+    asked = _asked("generate_until", *[(_words(chance, n), dict(settings)) for n in (3, 9, 90)])
+    judges = _both(model)
+    ours, theirs = (judge.generate_until(asked, disable_tqdm=True) for judge in judges)
+    assert ours == theirs
+    first = ours[0].strip()[:3]
+    assert first
+    cut = judges[0].generate_until(
+        _asked("generate_until", (asked[0].args[0], settings | {"until": first}))
+    )
+    assert cut == [ours[0].partition(first)[0]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"num_beams": 3}, "a test sets num_beams"), ({"max_gen_toks": 64}, "writes 64 tokens")],
+)
+def test_what_cannot_be_written_is_told(
+    model: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EngineLM(Engine(model, form="fp32")).generate_until(
+            _asked("generate_until", ("one", settings))
+        )
 
 
 def test_texts_are_scored_document_by_document(model: Path, tmp_path: Path) -> None:

@@ -12,17 +12,24 @@ from typing import Any
 import datasets
 import numpy as np
 from lm_eval import evaluator
+from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.api.task import ConfigurableTask
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-from sparsepath.config import Form, SuiteName
+from sparsepath.config import Form, GenerateOptions, SuiteName
+from sparsepath.errors import ConfigError
 from sparsepath.evaluate.suites import SUITES, Item, SuiteScore, read_items
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.engine import Engine
+from sparsepath.runtime.language.pieces import Stops, TextStream
 from sparsepath.runtime.language.shape import locate_language_model
 
 Request = tuple[tuple[str, str], list[int], list[int]]
 
+
+MAX_WRITTEN = 256
+"""Tokens that are written where a test says nothing."""
 
 NAMES = {"acc": "accuracy", "acc_norm": "accuracy_by_length", "perplexity": "perplexity"}
 """Names of figures, by those of the harness."""
@@ -54,7 +61,7 @@ def evaluate(
     if limit is not None and limit < len(items):
         items = [items[number * len(items) // limit] for number in range(limit)]
     engine = Engine(locate_language_model(Path(model)), form=form)
-    told = ask(_EngineLM(engine), suite, items)
+    told = ask(EngineLM(engine), suite, items)
     values = {name: told.get(f"{key},none") for key, name in NAMES.items()}
     errors = {name: told.get(f"{key}_stderr,none") for key, name in NAMES.items()}
     return SuiteScore(
@@ -99,8 +106,8 @@ def _task(suite: SuiteName, items: list[Item]) -> ConfigurableTask:
     )
 
 
-class _EngineLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
-    """What the harness asks, answered by an engine."""
+class EngineLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
+    """What the harness asks, answered by an engine: also its own tests can be given this."""
 
     def __init__(self, engine: Engine) -> None:
         """Take an engine."""
@@ -151,18 +158,54 @@ class _EngineLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         told = float(shares[np.arange(len(after)), after].sum())
         return told, bool((logits.argmax(axis=1) == after).all())
 
-    def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
-        """No test of ours asks for it.
+    def loglikelihood_rolling(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[float]:
+        """Give the logarithm of each text's probability, in windows of the trained length."""
+        told = []
+        for request in requests:
+            windows = get_rolling_token_windows(
+                token_list=self.tok_encode(request.args[0]),
+                prefix_token=self.eot_token_id,
+                max_seq_len=self._engine.shape.context,
+                context_len=1,
+            )
+            pairs: list[Request] = [(("", ""), *make_disjoint_window(pair)) for pair in windows]
+            told.append(sum(nats for nats, _ in self._loglikelihood_tokens(pairs)))
+        return told
 
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Write on after each text, to the first of its stop texts."""
+        return [self._write(*request.args) for request in requests]
 
-    def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
-        """No test of ours asks for it.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError
+    def _write(self, context: str, settings: dict[str, Any]) -> str:
+        """Write on after one text, whose first tokens are left out where it is too long."""
+        known = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
+        if strange := sorted(set(settings) - known):
+            raise ConfigError(
+                f"a test sets {strange[0]} for writing",
+                hint=f"known are {', '.join(sorted(known))}",
+            )
+        stops = settings.get("until") or ()
+        sampled = bool(settings.get("do_sample", float(settings.get("temperature", 0)) > 0))
+        options = GenerateOptions(
+            tokens=int(settings.get("max_gen_toks", MAX_WRITTEN)),
+            temperature=float(settings.get("temperature", 1)) if sampled else 0.0,
+            top_p=float(settings.get("top_p", 1)),
+        )
+        room = self._engine.shape.context - options.tokens
+        if room < 1:
+            raise ConfigError(
+                f"a test writes {options.tokens} tokens, the model was trained on "
+                f"{self._engine.shape.context}",
+                hint="take a model of a longer context, or another test",
+            )
+        ids = self.tok_encode(context)[-room:]
+        stream = TextStream(self._engine.tokenizer, ids)
+        stop = Stops([stops] if isinstance(stops, str) else stops)
+        text = ""
+        for token in self._engine.tokens(ids, options):
+            text += stop.push(stream.push(token))
+            if stop.has_stopped:
+                return text
+        return text + stop.push(stream.finish()) + stop.finish()
