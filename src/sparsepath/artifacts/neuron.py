@@ -25,7 +25,7 @@ class Neuron(NamedTuple):
 
     layer: int
     site: Site
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of that name
 
     @property
     def name(self) -> str:
@@ -56,3 +56,19 @@ class Neuron(NamedTuple):
             return cls(int(found["layer"]), "mlp_hidden", int(found["mlp"]))
         site: Site = next((s for s in SITES if s == found["site"]), "block_out")
         return cls(int(found["layer"]), site, int(found["index"]))
+
+
+def read_place(name: str) -> tuple[int, Site]:
+    """Read the name of a layer's site: `L02` for the residual stream after block 2, `L02.SITE`.
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    found = re.fullmatch(r"L(\d{1,4})(?:\.([a-z_]+))?", name.strip())
+    if found is None or found[2] not in (None, *SITES):
+        raise ConfigError(
+            f"{name!r} names no site",
+            hint="write L02 for the residual stream after block 2, or L02.SITE with a site of "
+            f"{', '.join(SITES)}",
+        )
+    return int(found[1]), next((site for site in SITES if site == found[2]), "block_out")

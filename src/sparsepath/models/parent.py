@@ -3,6 +3,7 @@
 Only models whose weights fit a Llama are read: dense Llamas, and Mistrals without a window.
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -77,7 +78,15 @@ def read_parent_tokenizer(name: str) -> Tokenizer:
     Raises:
         ModelError: if it is missing or damaged.
     """
-    path = find_model(name, known=KNOWN).path / "tokenizer.json"
+    return read_tokenizer_file(find_model(name, known=KNOWN).path / "tokenizer.json")
+
+
+def read_tokenizer_file(path: Path) -> Tokenizer:
+    """Read a `tokenizer.json`.
+
+    Raises:
+        ModelError: if it is missing or damaged.
+    """
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
