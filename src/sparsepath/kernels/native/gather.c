@@ -227,8 +227,7 @@ static void group_avx512(const void *const *rows, const void *const *next, const
 
 #endif
 
-/* Bytes of a row up to a column that is a multiple of 32. */
-static int64_t bytes_to(int64_t kind, int64_t column) {
+int64_t sp_bytes_to(int64_t kind, int64_t column) {
     static const int64_t bits[] = {32, 16, 8, 4};
     return column * bits[kind] / 8;
 }
@@ -249,7 +248,7 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
     /* A stretch of outputs stays in the nearest cache while all rows are added to it. */
     for (int64_t from = 0; from < n_out; from += STRETCH) {
         int64_t width = n_out - from < STRETCH ? n_out - from : STRETCH;
-        const char *first = (const char *)matrix->rows + bytes_to(matrix->kind, from);
+        const char *first = (const char *)matrix->rows + sp_bytes_to(matrix->kind, from);
         for (int64_t i = 0; i < k; i += GROUP) {
             const void *rows[GROUP], *next[GROUP];
             float factors[GROUP];
@@ -273,7 +272,7 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
 /* Write a strip of a row out, times its scale. `from` is a multiple of 32. */
 ALWAYS void write_out(const void *row, int64_t kind, float scale, int64_t from, int64_t n,
                       float *out) {
-    const char *first = (const char *)row + bytes_to(kind, from);
+    const char *first = (const char *)row + sp_bytes_to(kind, from);
     switch (kind) {
     case SP_F32:
         for (int64_t o = 0; o < n; o++) out[o] = scale * ((const float *)first)[o];
@@ -291,7 +290,7 @@ ALWAYS void write_out(const void *row, int64_t kind, float scale, int64_t from, 
 
 /* Every row is written out once for all vectors, a strip at a time. */
 ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
-                           float *y) {
+                           float *y, int64_t y_stride) {
     float strips[GROUP][STRIP];
     int64_t n_in = matrix->n_in, n_out = matrix->n_out;
     for (int64_t from = 0; from < n_out; from += STRIP) {
@@ -305,7 +304,7 @@ ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stri
             }
             for (int64_t t = 0; t < n; t++) {
                 const float *v = x + t * stride + i;
-                float *out = y + t * n_out + from;
+                float *out = y + t * y_stride + from;
                 float v0 = v[0], v1 = rows > 1 ? v[1] : 0, v2 = rows > 2 ? v[2] : 0;
                 float v3 = rows > 3 ? v[3] : 0;
                 if (rows < GROUP)
@@ -319,33 +318,33 @@ ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stri
 }
 
 static void multiply_block_plain(const sp_matrix *matrix, const float *x, int64_t stride,
-                                 int64_t n, float *y) {
-    multiply_block(matrix, x, stride, n, y);
+                                 int64_t n, float *y, int64_t y_stride) {
+    multiply_block(matrix, x, stride, n, y, y_stride);
 }
 
 #ifdef SP_X86
 __attribute__((target("avx2,fma"))) static void multiply_block_avx2(const sp_matrix *matrix,
                                                                     const float *x, int64_t stride,
-                                                                    int64_t n, float *y) {
-    multiply_block(matrix, x, stride, n, y);
+                                                                    int64_t n, float *y, int64_t y_stride) {
+    multiply_block(matrix, x, stride, n, y, y_stride);
 }
 #endif
 
 void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
-                       float *y, int level) {
+                       float *y, int64_t y_stride, int level) {
     for (int64_t t = 0; t < n; t++) {
-        float *out = y + t * matrix->n_out;
+        float *out = y + t * y_stride;
         if (matrix->bias) memcpy(out, matrix->bias, (size_t)matrix->n_out * sizeof(float));
         else memset(out, 0, (size_t)matrix->n_out * sizeof(float));
     }
 #ifdef SP_X86
     if (level >= SP_AVX2) {
-        multiply_block_avx2(matrix, x, stride, n, y);
+        multiply_block_avx2(matrix, x, stride, n, y, y_stride);
         return;
     }
 #endif
     (void)level;
-    multiply_block_plain(matrix, x, stride, n, y);
+    multiply_block_plain(matrix, x, stride, n, y, y_stride);
 }
 
 /* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart. */

@@ -2,7 +2,7 @@
 
 #include "native.h"
 
-#define ABI 3
+#define ABI 4
 
 /* Raised whenever a function changes, so that an old library is not used by mistake. */
 SP_EXPORT int sp_abi(void) { return ABI; }
@@ -21,4 +21,7 @@ SP_EXPORT int sp_best_level(void) {
 }
 
 /* Called once, before anything else. */
-SP_EXPORT void sp_start(void) { sp_fill_topk_tables(); }
+SP_EXPORT void sp_start(void) {
+    sp_fill_topk_tables();
+    sp_note_forks();
+}
