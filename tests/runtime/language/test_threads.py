@@ -40,7 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _ids(n: int) -> list[int]:
-    return np.random.default_rng(0).integers(0, N_TOKENS, n).tolist()
+    found: list[int] = np.random.default_rng(0).integers(0, N_TOKENS, n).tolist()
+    return found
 
 
 @pytest.mark.parametrize("form", ["fp32", "bf16", "int8", "int4"])

@@ -17,6 +17,9 @@ SP_EXPORT int sp_best_level(void) {
         __builtin_cpu_supports("popcnt"))
         return SP_AVX2;
 #endif
+#ifdef SP_ARM
+    return SP_NEON; /* every processor of 64 bits has it */
+#endif
     return SP_PLAIN;
 }
 

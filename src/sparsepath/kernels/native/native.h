@@ -10,6 +10,11 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+#define SP_ARM 1
+#include <arm_neon.h>
+#endif
+
 #if defined(_WIN32)
 #define SP_EXPORT __declspec(dllexport)
 #else
@@ -19,8 +24,8 @@
 /* What functions return. */
 enum { SP_OK = 0, SP_BAD_ARGUMENT = 1, SP_NO_MEMORY = 2 };
 
-/* Instruction sets, each holding those before it. */
-enum { SP_PLAIN = 0, SP_AVX2 = 1, SP_AVX512 = 2 };
+/* Instruction sets: of x86, where AVX-512 holds AVX2, and of ARM. */
+enum { SP_PLAIN = 0, SP_AVX2 = 1, SP_AVX512 = 2, SP_NEON = 3 };
 
 /* How rows of weights are stored. */
 enum { SP_F32 = 0, SP_BF16 = 1, SP_I8 = 2, SP_I4 = 3 };
