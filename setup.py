@@ -40,10 +40,13 @@ setup(
     ext_modules=[
         Extension(
             "sparsepath.kernels.native._native",
-            sources=[f"{FOLDER}/{name}.c" for name in ("library", "topk", "gather", "decode")],
+            sources=[
+                f"{FOLDER}/{name}.c"
+                for name in ("library", "topk", "gather", "pool", "split", "decode")
+            ],
             depends=[f"{FOLDER}/native.h"],
             extra_compile_args=["/O2"] if IS_WINDOWS else ["-O3", "-fvisibility=hidden"],
-            libraries=[] if IS_WINDOWS else ["m"],
+            libraries=[] if IS_WINDOWS else ["m", "pthread"],
             optional=True,
         )
     ],

@@ -36,17 +36,25 @@ DEFAULTS = GenerateOptions()
 @click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Draws tokens.")
 @click.option("--stop", multiple=True, help="Text before which the answer ends (several times).")
 @form_option("int8")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads; the answer is the same with any number.",
+)
 @json_option
 def generate_command(
     model: Path,
     prompt: str,
     form: Form,
+    threads: int,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Let a language model write on after PROMPT.
 
-    On one thread and without torch; a PROMPT of - reads standard input. MODEL is the folder of a
+    Without torch; a PROMPT of - reads standard input. MODEL is the folder of a
     language model of the Llama kind, dense or sparse, or of a training.
 
     \b
@@ -58,7 +66,7 @@ def generate_command(
 
     asked = GenerateOptions(**options)
     text = sys.stdin.read() if prompt == "-" else prompt
-    engine = Engine(locate_language_model(model), form=form)
+    engine = Engine(locate_language_model(model), form=form, threads=threads)
     if engine.notice:
         click.echo(f"note: {engine.notice}", err=True)
     facts, pieces = Written(), []
@@ -71,16 +79,18 @@ def generate_command(
             "text": "".join(pieces),
             "tokens_per_s": facts.tokens_per_s,
             "bytes_per_token": facts.bytes_per_token,
+            "threads": threads,
         }
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
     click.echo()
-    click.echo(_said(facts, form), err=True)
+    click.echo(_said(facts, form, threads), err=True)
 
 
-def _said(facts: "Written", form: Form) -> str:
+def _said(facts: "Written", form: Form, threads: int) -> str:
     """Say how fast it was."""
-    parts = [f"{facts.tokens} tokens ({facts.ending}), {form}, one thread"]
+    count = "one thread" if threads == 1 else f"{threads} threads"
+    parts = [f"{facts.tokens} tokens ({facts.ending}), {form}, {count}"]
     if facts.tokens_per_s is not None:
         parts.append(f"{facts.tokens_per_s:,.0f} tokens/s")
     if facts.bytes_per_token is not None:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, LlamaConfig
+from transformers import initialization as init
 from transformers.models.llama.modeling_llama import (
     LlamaDecoderLayer,
     LlamaForCausalLM,
@@ -172,6 +173,16 @@ class TopKPreTrainedModel(LlamaPreTrainedModel):
     config: TopKConfig
     config_class = TopKConfig
     _no_split_modules = ["TopKDecoderLayer"]  # noqa: RUF012 - transformers' way
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Begin a module; a loaded model's parts come as memory with anything in it."""
+        super()._init_weights(module)
+        if isinstance(module, SparseNorm):
+            init.ones_(module.weight)
+        elif isinstance(module, TopK):
+            for counter in module.buffers(recurse=False):
+                init.zeros_(counter)
 
 
 class TopKModel(TopKPreTrainedModel, LlamaModel):

@@ -11,7 +11,7 @@ from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 
-ABI = 3
+ABI = 4
 """Version of the functions; a library of another one is not used."""
 
 LIBRARY = "_native.dll" if sys.platform == "win32" else "_native.so"
@@ -19,12 +19,13 @@ LIBRARY = "_native.dll" if sys.platform == "win32" else "_native.so"
 
 
 class Level(IntEnum):
-    """Instruction sets, each holding those before it."""
+    """Instruction sets of x86, where AVX-512 holds AVX2, and of ARM."""
 
     PLAIN = 0
-    """What the compiler makes of plain C: NEON on ARM, SSE2 on x86."""
+    """What the compiler makes of plain C."""
     AVX2 = 1
     AVX512 = 2
+    NEON = 3
 
 
 @lru_cache(maxsize=1)

@@ -32,10 +32,12 @@ typedef struct {
     const sp_layer *layers;
     float *keys, *values; /* [layers, kv heads, capacity, head_dim] */
     float *scratch;
+    sp_pool *pool;      /* NULL: one thread */
     int64_t bytes_read; /* of weights, summed over calls */
 } sp_decoder;
 
 enum { BLOCK = 16 }; /* tokens that go through a layer together */
+enum { LEAST_ATTENTION = 1 << 15 }; /* products with keys that are worth another thread */
 enum { DENSE_FROM = 2 }; /* from so many entries for each input on, rows are read once for all */
 
 /* Entries of a vector that are not zero. */
@@ -162,7 +164,7 @@ static int keep(const sp_decoder *m, const float *x, int64_t width, int64_t k, f
 }
 
 static void multiply(sp_decoder *m, const sp_matrix *matrix, const few_t *few, float *y) {
-    sp_multiply(matrix, few->values, few->indices, few->n, y, (int)m->level);
+    sp_multiply_shared(m->pool, matrix, few->values, few->indices, few->n, y, (int)m->level);
     m->bytes_read += few->n * (matrix->row_bytes + (matrix->scales ? 4 : 0));
 }
 
@@ -179,7 +181,7 @@ static void multiply_all(sp_decoder *m, const sp_matrix *matrix, const few_t *fe
     memset(x, 0, (size_t)(n * width) * sizeof(float));
     for (int64_t t = 0; t < n; t++)
         for (int64_t i = 0; i < few[t].n; i++) x[t * width + few[t].indices[i]] = few[t].values[i];
-    sp_multiply_dense(matrix, x, width, n, y, (int)m->level);
+    sp_multiply_dense_shared(m->pool, matrix, x, width, n, y, (int)m->level);
     m->bytes_read += width * (matrix->row_bytes + (matrix->scales ? 4 : 0));
 }
 
@@ -194,30 +196,56 @@ static void rotate(const float *cosine, const float *sine, int64_t dim, float *x
     }
 }
 
-/* Attention of one token, whose queries, keys and values are in `qkv`; its output goes to `y`. */
-static void attend(sp_decoder *m, int64_t layer, int64_t position, float *qkv, float *scores,
-                   float *y) {
+/* Attention of n tokens, the first at `position`, whose queries, keys and values are in `qkv`. */
+typedef struct {
+    sp_decoder *m;
+    int64_t layer, position, n;
+    float *qkv, *y;
+    float *scores; /* [parts, capacity] */
+} attention_t;
+
+/* One token and the query heads that share a head of keys and values. */
+static void attend_group(const attention_t *a, int64_t t, int64_t h, float *scores) {
+    sp_decoder *m = a->m;
     int64_t dim = m->head_dim, kv = m->n_kv_heads, group = m->n_heads / kv;
-    const float *cosine = m->cosines + position * (dim / 2), *sine = m->sines + position * (dim / 2);
-    float *new_keys = qkv + m->n_heads * dim, *new_values = new_keys + kv * dim;
+    int64_t position = a->position + t, size = m->capacity * dim;
+    const float *cosine = m->cosines + position * (dim / 2);
+    const float *sine = m->sines + position * (dim / 2);
+    float *qkv = a->qkv + t * (m->n_heads + 2 * kv) * dim, *y = a->y + t * m->n_heads * dim;
+    float *key = qkv + (m->n_heads + h) * dim, *value = key + kv * dim;
+    float *keys = m->keys + (a->layer * kv + h) * size;
+    float *values = m->values + (a->layer * kv + h) * size;
     int64_t first = m->window && position >= m->window ? position - m->window + 1 : 0;
-    for (int64_t h = 0; h < kv; h++) {
-        float *keys = m->keys + (layer * kv + h) * m->capacity * dim;
-        float *values = m->values + (layer * kv + h) * m->capacity * dim;
-        rotate(cosine, sine, dim, new_keys + h * dim);
-        memcpy(keys + position * dim, new_keys + h * dim, (size_t)dim * sizeof(float));
-        memcpy(values + position * dim, new_values + h * dim, (size_t)dim * sizeof(float));
-        for (int64_t q = h * group; q < (h + 1) * group; q++) {
-            rotate(cosine, sine, dim, qkv + q * dim);
+    rotate(cosine, sine, dim, key);
+    memcpy(keys + position * dim, key, (size_t)dim * sizeof(float));
+    memcpy(values + position * dim, value, (size_t)dim * sizeof(float));
+    for (int64_t q = h * group; q < (h + 1) * group; q++) {
+        rotate(cosine, sine, dim, qkv + q * dim);
 #ifdef SP_X86
-            if (m->level >= SP_AVX2) {
-                attend_avx2(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim);
-                continue;
-            }
-#endif
-            attend_plain(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim);
+        if (m->level >= SP_AVX2) {
+            attend_avx2(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim);
+            continue;
         }
+#endif
+        attend_plain(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim);
     }
+}
+
+/* Some heads of keys and values, token by token. */
+static void attend_part(void *task, int64_t part, int64_t n) {
+    const attention_t *a = task;
+    int64_t kv = a->m->n_kv_heads;
+    for (int64_t h = kv * part / n; h < kv * (part + 1) / n; h++)
+        for (int64_t t = 0; t < a->n; t++)
+            attend_group(a, t, h, a->scores + part * a->m->capacity);
+}
+
+static void attend(sp_decoder *m, int64_t layer, int64_t n, int64_t position, float *qkv,
+                   float *scores, float *y) {
+    attention_t a = {m, layer, position, n, qkv, y, scores};
+    int64_t parts = sp_pool_threads(m->pool), work = n * (position + n) * m->n_heads * m->head_dim;
+    if (work < LEAST_ATTENTION) parts = 1;
+    sp_share(m->pool, parts < m->n_kv_heads ? parts : m->n_kv_heads, attend_part, &a);
 }
 
 typedef struct {
@@ -225,7 +253,7 @@ typedef struct {
     float *normed; /* [d_model] */
     float *wide;   /* [BLOCK, widest output] */
     float *hidden; /* [BLOCK, widest input] */
-    float *scores; /* [capacity] */
+    float *scores; /* [threads, capacity] */
     float *sizes;  /* as wide as the widest site */
     few_t few[BLOCK];
 } room_t;
@@ -245,7 +273,8 @@ static int64_t widest_output(const sp_decoder *m) {
 /* Floats of scratch that a decoder needs. */
 SP_EXPORT int64_t sp_decoder_room(const sp_decoder *m) {
     int64_t wide = widest(m) + 16;
-    return BLOCK * (m->d_model + widest_output(m) + 3 * wide) + m->d_model + wide + m->capacity;
+    return BLOCK * (m->d_model + widest_output(m) + 3 * wide) + m->d_model + wide +
+           sp_pool_threads(m->pool) * m->capacity;
 }
 
 static void find_room(const sp_decoder *m, room_t *r) {
@@ -256,7 +285,7 @@ static void find_room(const sp_decoder *m, room_t *r) {
     r->wide = next, next += BLOCK * widest_output(m);
     r->hidden = next, next += BLOCK * wide;
     r->sizes = next, next += wide;
-    r->scores = next, next += m->capacity;
+    r->scores = next, next += sp_pool_threads(m->pool) * m->capacity;
     for (int t = 0; t < BLOCK; t++) {
         r->few[t].values = next, next += wide;
         r->few[t].indices = (int32_t *)next, next += wide;
@@ -277,9 +306,9 @@ static int run_attention(sp_decoder *m, int64_t number, int64_t n, int64_t posit
         if ((status = keep(m, r->normed, d, layer->k_attn_in, r->few + t, r->sizes))) return status;
     }
     multiply_all(m, &layer->qkv, r->few, n, r->hidden, r->wide);
+    attend(m, number, n, position, r->wide, r->scores, r->hidden);
     for (int64_t t = 0; t < n; t++) {
         float *y = r->hidden + t * heads;
-        attend(m, number, position + t, r->wide + t * layer->qkv.n_out, r->scores, y);
         if ((status = keep(m, y, heads, layer->k_attn_out, r->few + t, r->sizes))) return status;
     }
     multiply_all(m, &layer->out, r->few, n, r->hidden, r->wide);

@@ -16,6 +16,13 @@
 #define STRETCH 4096 /* outputs; a multiple of 32 */
 #define STRIP 512
 
+#define ALWAYS static inline __attribute__((always_inline))
+
+int64_t sp_bytes_to(int64_t kind, int64_t column) {
+    static const int64_t bits[] = {32, 16, 8, 4};
+    return column * bits[kind] / 8;
+}
+
 static inline float bf16(uint16_t bits) {
     uint32_t wide = (uint32_t)bits << 16;
     float x;
@@ -227,11 +234,66 @@ static void group_avx512(const void *const *rows, const void *const *next, const
 
 #endif
 
-/* Bytes of a row up to a column that is a multiple of 32. */
-static int64_t bytes_to(int64_t kind, int64_t column) {
-    static const int64_t bits[] = {32, 16, 8, 4};
-    return column * bits[kind] / 8;
+#ifdef SP_ARM
+
+/* ---------- NEON: 16 outputs at a time, 32 where they are packed ---------- */
+
+ALWAYS void add_bytes(float32x4_t *sums, int8x16_t bytes, float v) {
+    int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+    sums[0] = vfmaq_n_f32(sums[0], vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), v);
+    sums[1] = vfmaq_n_f32(sums[1], vcvtq_f32_s32(vmovl_high_s16(low)), v);
+    sums[2] = vfmaq_n_f32(sums[2], vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), v);
+    sums[3] = vfmaq_n_f32(sums[3], vcvtq_f32_s32(vmovl_high_s16(high)), v);
 }
+
+ALWAYS void add_row(float32x4_t *sums, const void *row, int kind, int64_t o, float v) {
+    if (kind == SP_F32) {
+        const float *from = (const float *)row + o;
+        for (int q = 0; q < 4; q++) sums[q] = vfmaq_n_f32(sums[q], vld1q_f32(from + 4 * q), v);
+    } else if (kind == SP_BF16) {
+        const uint16_t *from = (const uint16_t *)row + o;
+        for (int q = 0; q < 4; q++) {
+            uint32x4_t wide = vshll_n_u16(vld1_u16(from + 4 * q), 16);
+            sums[q] = vfmaq_n_f32(sums[q], vreinterpretq_f32_u32(wide), v);
+        }
+    } else if (kind == SP_I8) {
+        add_bytes(sums, vld1q_s8((const int8_t *)row + o), v);
+    } else {
+        uint8x16_t packed = vld1q_u8((const uint8_t *)row + o / 2);
+        int8x16_t eight = vdupq_n_s8(8);
+        int8x16_t first = vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15)));
+        int8x16_t second = vreinterpretq_s8_u8(vshrq_n_u8(packed, 4));
+        add_bytes(sums, vsubq_s8(first, eight), v);
+        add_bytes(sums + 4, vsubq_s8(second, eight), v);
+    }
+}
+
+ALWAYS void group_of_kind(const void *const *rows, const void *const *next, const float *v, int n,
+                          int kind, int64_t n_out, float *y) {
+    int64_t o = 0, step = kind == SP_I4 ? 32 : 16;
+    for (; o + step <= n_out; o += step) {
+        int64_t byte = sp_bytes_to(kind, o);
+        if ((byte & 63) == 0)
+            for (int r = 0; r < GROUP; r++) __builtin_prefetch((const char *)next[r] + byte);
+        float32x4_t sums[8];
+        for (int q = 0; q < step / 4; q++) sums[q] = vld1q_f32(y + o + 4 * q);
+        for (int r = 0; r < n; r++) add_row(sums, rows[r], kind, o, v[r]);
+        for (int q = 0; q < step / 4; q++) vst1q_f32(y + o + 4 * q, sums[q]);
+    }
+    add_plain(rows, v, n, kind, o, n_out, y);
+}
+
+static void group_neon(const void *const *rows, const void *const *next, const float *v, int n,
+                       int kind, int64_t n_out, float *y) {
+    switch (kind) {
+    case SP_F32: group_of_kind(rows, next, v, n, SP_F32, n_out, y); break;
+    case SP_BF16: group_of_kind(rows, next, v, n, SP_BF16, n_out, y); break;
+    case SP_I8: group_of_kind(rows, next, v, n, SP_I8, n_out, y); break;
+    default: group_of_kind(rows, next, v, n, SP_I4, n_out, y);
+    }
+}
+
+#endif
 
 void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *indices, int64_t k,
                  float *y, int level) {
@@ -241,6 +303,9 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
     if (level >= SP_AVX512) group = group_avx512;
     else if (level >= SP_AVX2) group = group_avx2;
 #endif
+#ifdef SP_ARM
+    if (level == SP_NEON) group = group_neon;
+#endif
     (void)level;
     const float *scales = matrix->scales;
     int64_t row_bytes = matrix->row_bytes, n_out = matrix->n_out;
@@ -249,7 +314,7 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
     /* A stretch of outputs stays in the nearest cache while all rows are added to it. */
     for (int64_t from = 0; from < n_out; from += STRETCH) {
         int64_t width = n_out - from < STRETCH ? n_out - from : STRETCH;
-        const char *first = (const char *)matrix->rows + bytes_to(matrix->kind, from);
+        const char *first = (const char *)matrix->rows + sp_bytes_to(matrix->kind, from);
         for (int64_t i = 0; i < k; i += GROUP) {
             const void *rows[GROUP], *next[GROUP];
             float factors[GROUP];
@@ -268,12 +333,10 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
 
 /* ---------- several vectors at once ---------- */
 
-#define ALWAYS static inline __attribute__((always_inline))
-
 /* Write a strip of a row out, times its scale. `from` is a multiple of 32. */
 ALWAYS void write_out(const void *row, int64_t kind, float scale, int64_t from, int64_t n,
                       float *out) {
-    const char *first = (const char *)row + bytes_to(kind, from);
+    const char *first = (const char *)row + sp_bytes_to(kind, from);
     switch (kind) {
     case SP_F32:
         for (int64_t o = 0; o < n; o++) out[o] = scale * ((const float *)first)[o];
@@ -291,7 +354,7 @@ ALWAYS void write_out(const void *row, int64_t kind, float scale, int64_t from, 
 
 /* Every row is written out once for all vectors, a strip at a time. */
 ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
-                           float *y) {
+                           float *y, int64_t y_stride) {
     float strips[GROUP][STRIP];
     int64_t n_in = matrix->n_in, n_out = matrix->n_out;
     for (int64_t from = 0; from < n_out; from += STRIP) {
@@ -305,7 +368,7 @@ ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stri
             }
             for (int64_t t = 0; t < n; t++) {
                 const float *v = x + t * stride + i;
-                float *out = y + t * n_out + from;
+                float *out = y + t * y_stride + from;
                 float v0 = v[0], v1 = rows > 1 ? v[1] : 0, v2 = rows > 2 ? v[2] : 0;
                 float v3 = rows > 3 ? v[3] : 0;
                 if (rows < GROUP)
@@ -319,33 +382,33 @@ ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stri
 }
 
 static void multiply_block_plain(const sp_matrix *matrix, const float *x, int64_t stride,
-                                 int64_t n, float *y) {
-    multiply_block(matrix, x, stride, n, y);
+                                 int64_t n, float *y, int64_t y_stride) {
+    multiply_block(matrix, x, stride, n, y, y_stride);
 }
 
 #ifdef SP_X86
 __attribute__((target("avx2,fma"))) static void multiply_block_avx2(const sp_matrix *matrix,
                                                                     const float *x, int64_t stride,
-                                                                    int64_t n, float *y) {
-    multiply_block(matrix, x, stride, n, y);
+                                                                    int64_t n, float *y, int64_t y_stride) {
+    multiply_block(matrix, x, stride, n, y, y_stride);
 }
 #endif
 
 void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
-                       float *y, int level) {
+                       float *y, int64_t y_stride, int level) {
     for (int64_t t = 0; t < n; t++) {
-        float *out = y + t * matrix->n_out;
+        float *out = y + t * y_stride;
         if (matrix->bias) memcpy(out, matrix->bias, (size_t)matrix->n_out * sizeof(float));
         else memset(out, 0, (size_t)matrix->n_out * sizeof(float));
     }
 #ifdef SP_X86
     if (level >= SP_AVX2) {
-        multiply_block_avx2(matrix, x, stride, n, y);
+        multiply_block_avx2(matrix, x, stride, n, y, y_stride);
         return;
     }
 #endif
     (void)level;
-    multiply_block_plain(matrix, x, stride, n, y);
+    multiply_block_plain(matrix, x, stride, n, y, y_stride);
 }
 
 /* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart. */

@@ -2,7 +2,7 @@
 
 #include "native.h"
 
-#define ABI 3
+#define ABI 4
 
 /* Raised whenever a function changes, so that an old library is not used by mistake. */
 SP_EXPORT int sp_abi(void) { return ABI; }
@@ -17,8 +17,14 @@ SP_EXPORT int sp_best_level(void) {
         __builtin_cpu_supports("popcnt"))
         return SP_AVX2;
 #endif
+#ifdef SP_ARM
+    return SP_NEON; /* every processor of 64 bits has it */
+#endif
     return SP_PLAIN;
 }
 
 /* Called once, before anything else. */
-SP_EXPORT void sp_start(void) { sp_fill_topk_tables(); }
+SP_EXPORT void sp_start(void) {
+    sp_fill_topk_tables();
+    sp_note_forks();
+}

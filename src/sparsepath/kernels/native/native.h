@@ -10,6 +10,11 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+#define SP_ARM 1
+#include <arm_neon.h>
+#endif
+
 #if defined(_WIN32)
 #define SP_EXPORT __declspec(dllexport)
 #else
@@ -19,8 +24,8 @@
 /* What functions return. */
 enum { SP_OK = 0, SP_BAD_ARGUMENT = 1, SP_NO_MEMORY = 2 };
 
-/* Instruction sets, each holding those before it. */
-enum { SP_PLAIN = 0, SP_AVX2 = 1, SP_AVX512 = 2 };
+/* Instruction sets: of x86, where AVX-512 holds AVX2, and of ARM. */
+enum { SP_PLAIN = 0, SP_AVX2 = 1, SP_AVX512 = 2, SP_NEON = 3 };
 
 /* How rows of weights are stored. */
 enum { SP_F32 = 0, SP_BF16 = 1, SP_I8 = 2, SP_I4 = 3 };
@@ -39,14 +44,37 @@ typedef struct {
 void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *indices, int64_t k,
                  float *y, int level);
 
-/* y = bias + x W for n vectors, `stride` apart, of which most entries are not zero. */
+/* y = bias + x W for n vectors, of which most entries are not zero; vectors lie `stride` apart, and
+ * what becomes of them `y_stride`. */
 void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
-                       float *y, int level);
+                       float *y, int64_t y_stride, int level);
+
+/* Bytes of a row up to a column that is a multiple of 32. */
+int64_t sp_bytes_to(int64_t kind, int64_t column);
+
+/* Threads that stay (pool.c). NULL is one thread. */
+typedef struct sp_pool sp_pool;
+
+/* Does one of the n parts of a task. */
+typedef void (*sp_part)(void *task, int64_t part, int64_t n);
+
+/* Do all n parts of a task, in any order and at the same time; one task at a time. */
+void sp_share(sp_pool *pool, int64_t n, sp_part part, void *task);
+
+SP_EXPORT int64_t sp_pool_threads(const sp_pool *pool);
+
+/* The products above by the threads of a pool, with the same result to the bit. */
+void sp_multiply_shared(sp_pool *pool, const sp_matrix *matrix, const float *values,
+                        const int32_t *indices, int64_t k, float *y, int level);
+void sp_multiply_dense_shared(sp_pool *pool, const sp_matrix *matrix, const float *x,
+                              int64_t stride, int64_t n, float *y, int level);
 
 /* The k largest entries of each row, at ascending indices. */
 SP_EXPORT int sp_topk_f32(const float *x, int64_t rows, int64_t stride, int64_t d, int64_t k,
                           float *values, int32_t *indices, int level);
 
 void sp_fill_topk_tables(void);
+
+void sp_note_forks(void);
 
 #endif

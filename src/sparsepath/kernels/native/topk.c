@@ -150,7 +150,7 @@ static inline float next_guess(const plan_t *plan, float guess, float deviation,
         keep_exact(plan->values, plan->places, count, plan->k, threshold, values, indices);        \
     }
 
-/* ---------- plain C, which compilers turn into NEON or SSE ---------- */
+/* ---------- plain C ---------- */
 
 static inline void stats_plain(const float *x, int64_t d, float *sum, float *squares) {
     float a[8] = {0}, b[8] = {0};
@@ -353,6 +353,85 @@ DEFINE_ROW(row_avx512, AVX512, stats_avx512, count_avx512, compact_avx512)
 
 #endif
 
+#ifdef SP_ARM
+
+/* ---------- NEON ---------- */
+
+static uint8_t packed_bytes[16][16]; /* for each mask of 4 lanes, the bytes of its lanes in order */
+
+static void fill_tables(void) {
+    for (int mask = 0; mask < 16; mask++) {
+        int n = 0;
+        for (int lane = 0; lane < 4; lane++)
+            for (int byte = 0; byte < 4 && mask >> lane & 1; byte++)
+                packed_bytes[mask][n++] = (uint8_t)(4 * lane + byte);
+    }
+}
+
+static inline void stats_neon(const float *x, int64_t d, float *sum, float *squares) {
+    float32x4_t a[4], b[4];
+    for (int q = 0; q < 4; q++) a[q] = b[q] = vdupq_n_f32(0);
+    int64_t i = 0;
+    for (; i + 16 <= d; i += 16)
+        for (int q = 0; q < 4; q++) {
+            float32x4_t v = vld1q_f32(x + i + 4 * q);
+            a[q] = vaddq_f32(a[q], v);
+            b[q] = vfmaq_f32(b[q], v, v);
+        }
+    float s = vaddvq_f32(vaddq_f32(vaddq_f32(a[0], a[1]), vaddq_f32(a[2], a[3])));
+    float t = vaddvq_f32(vaddq_f32(vaddq_f32(b[0], b[1]), vaddq_f32(b[2], b[3])));
+    for (; i < d; i++) {
+        s += x[i];
+        t += x[i] * x[i];
+    }
+    *sum = s;
+    *squares = t;
+}
+
+static inline int64_t count_neon(const float *x, int64_t d, float t) {
+    float32x4_t level = vdupq_n_f32(t);
+    uint32x4_t c[4];
+    for (int q = 0; q < 4; q++) c[q] = vdupq_n_u32(0);
+    int64_t i = 0;
+    for (; i + 16 <= d; i += 16)
+        /* A comparison that holds is -1. */
+        for (int q = 0; q < 4; q++)
+            c[q] = vsubq_u32(c[q], vcgeq_f32(vld1q_f32(x + i + 4 * q), level));
+    int64_t found = vaddvq_u32(vaddq_u32(vaddq_u32(c[0], c[1]), vaddq_u32(c[2], c[3])));
+    for (; i < d; i++) found += x[i] >= t;
+    return found;
+}
+
+/* Whole vectors are written while there is room; the last entries one by one. */
+static inline void compact_neon(const float *x, const int32_t *places, int64_t d, float t,
+                                float *values, int32_t *indices, int64_t n) {
+    static const uint32_t bit_of[4] = {1, 2, 4, 8};
+    static const int32_t first_four[4] = {0, 1, 2, 3};
+    const uint32x4_t bits = vld1q_u32(bit_of);
+    const float32x4_t level = vdupq_n_f32(t);
+    int32x4_t own = vld1q_s32(first_four);
+    int64_t i = 0, kept = 0;
+    for (; i + 4 <= d && kept + 4 <= n; i += 4, own = vaddq_s32(own, vdupq_n_s32(4))) {
+        float32x4_t v = vld1q_f32(x + i);
+        unsigned mask = vaddvq_u32(vandq_u32(vcgeq_f32(v, level), bits));
+        if (!mask) continue;
+        uint8x16_t lanes = vld1q_u8(packed_bytes[mask]);
+        int32x4_t from = places ? vld1q_s32(places + i) : own;
+        vst1q_u8((uint8_t *)(values + kept), vqtbl1q_u8(vreinterpretq_u8_f32(v), lanes));
+        vst1q_u8((uint8_t *)(indices + kept), vqtbl1q_u8(vreinterpretq_u8_s32(from), lanes));
+        kept += __builtin_popcount(mask);
+    }
+    for (; kept < n; i++)
+        if (x[i] >= t) {
+            values[kept] = x[i];
+            indices[kept++] = places ? places[i] : (int32_t)i;
+        }
+}
+
+DEFINE_ROW(row_neon, , stats_neon, count_neon, compact_neon)
+
+#endif
+
 /* ---------- choice and entry ---------- */
 
 /* Quantile of the normal distribution whose tail is p (Abramowitz and Stegun 26.2.23). */
@@ -383,6 +462,9 @@ SP_EXPORT int sp_topk_f32(const float *x, int64_t rows, int64_t stride, int64_t 
     if (level >= SP_AVX512) row = row_avx512;
     else if (level >= SP_AVX2) row = row_avx2;
 #endif
+#ifdef SP_ARM
+    if (level == SP_NEON) row = row_neon;
+#endif
     (void)level;
     for (int64_t r = 0; r < rows && status == SP_OK; r++)
         row(x + r * stride, &plan, values + r * k, indices + r * k);
@@ -392,7 +474,7 @@ SP_EXPORT int sp_topk_f32(const float *x, int64_t rows, int64_t stride, int64_t 
     return status;
 }
 
-#ifdef SP_X86
+#if defined(SP_X86) || defined(SP_ARM)
 void sp_fill_topk_tables(void) { fill_tables(); }
 #else
 void sp_fill_topk_tables(void) {}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsepath.config import Form, GenerateOptions
-from sparsepath.errors import DataError, ModelError
+from sparsepath.errors import ConfigError, DataError, ModelError
 from sparsepath.kernels.by_input import Floats
 from sparsepath.kernels.native import Level, library
 from sparsepath.runtime.language.cache import Cache
@@ -79,7 +79,12 @@ class Engine:
     """A loaded language model."""
 
     def __init__(
-        self, folder: Path | str, *, form: Form = "int8", level: Level | None = None
+        self,
+        folder: Path | str,
+        *,
+        form: Form = "int8",
+        level: Level | None = None,
+        threads: int = 1,
     ) -> None:
         """Load a model of the Llama kind, dense or with sparse hidden states.
 
@@ -87,11 +92,15 @@ class Engine:
             folder: with config.json, model.safetensors and tokenizer.json.
             form: how weights are stored: fp32, bf16, int8 or int4.
             level: instruction set; None: the best that the processor has.
+            threads: of the native code, at least 1; the result is the same, to the bit. Between
+                tokens they sleep.
 
         Raises:
-            ConfigError: if `form` is not known.
+            ConfigError: if `form` is not known, or `threads` is not positive.
             ModelError: if files are missing, damaged or do not fit each other.
         """
+        if threads < 1:
+            raise ConfigError(f"{threads} threads", hint="give 1 or more, such as --threads 1")
         folder = Path(folder)
         self.weights = read_weights(folder, form)
         self.shape = self.weights.shape
@@ -102,7 +111,9 @@ class Engine:
                 hint="put the tokenizer.json of this model into its folder",
             )
         self.notice = None if library() is not None else WITHOUT_LIBRARY
-        self._native = NativePass(self.weights, level=level) if library() is not None else None
+        self._native = None
+        if library() is not None:
+            self._native = NativePass(self.weights, level=level, threads=threads)
         self._pass = self._native or PlainPass(self.weights)
 
     def generate(

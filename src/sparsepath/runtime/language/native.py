@@ -1,6 +1,7 @@
 """The model in native code: structures of `kernels/native/decode.c`, and the call."""
 
 import ctypes
+import weakref
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,8 @@ SIZES = (
 )
 """Integers of a `Shape`, in the order of the native code."""
 
-ARRAYS = ("final_norm", "cosines", "sines", "layers", "keys", "values", "scratch")
-"""Addresses, in its order."""
+ADDRESSES = ("final_norm", "cosines", "sines", "layers", "keys", "values", "scratch", "pool")
+"""In its order."""
 
 
 class _Decoder(ctypes.Structure):
@@ -64,20 +65,22 @@ class _Decoder(ctypes.Structure):
         ("eps", _Double),
         ("embedding", _Matrix),
         ("head", _Matrix),
-        *((name, _Pointer) for name in ARRAYS),
+        *((name, _Pointer) for name in ADDRESSES),
         ("bytes_read", _Int),
     )
 
 
 class NativePass:
-    """Runs a model by the C library, on one thread."""
+    """Runs a model by the C library."""
 
-    def __init__(self, weights: Weights, *, level: Level | None = None) -> None:
+    def __init__(self, weights: Weights, *, level: Level | None = None, threads: int = 1) -> None:
         """Describe the model to the library, which must be there.
 
         Args:
             weights: kept alive by this object.
             level: instruction set; None: the best that the processor has.
+            threads: that share the outputs of a product, at least 1; the result is the same, to
+                the bit. They live as long as this object.
         """
         self._weights = weights
         self._held: list[NDArray[Any]] = []
@@ -90,6 +93,7 @@ class NativePass:
         decoder.head = self._matrix(weights.head)
         decoder.final_norm = self._address(weights.final_norm)
         decoder.layers = ctypes.addressof(self._layers)
+        decoder.pool = self._pool(threads)
         self._decoder = decoder
         self._scratch = np.zeros(0, np.float32)
         self._turned: tuple[Floats, Floats] = (np.zeros((0, 0), np.float32),) * 2
@@ -135,6 +139,17 @@ class NativePass:
         assert status == 0, f"the native decoder ended with {status}"
         cache.length += len(ids)
         return logits
+
+    def _pool(self, threads: int) -> int | None:
+        """Start threads that end with this object; None for a single one."""
+        native = library()
+        assert native is not None, "no native library"
+        start, stop = native.sp_pool_start, native.sp_pool_stop
+        start.restype, stop.restype = _Pointer, None
+        pool: int | None = start(_Int(threads))
+        if pool is not None:
+            weakref.finalize(self, stop, _Pointer(pool))
+        return pool
 
     def _layer(self, number: int) -> _Layer:
         """Describe a block."""
