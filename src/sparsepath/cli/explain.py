@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sparsepath.artifacts.base import Artifact
 from sparsepath.cli.options import json_option
 from sparsepath.config import LANGUAGES
 from sparsepath.errors import needs_extra
@@ -68,6 +69,8 @@ def _plain(value: object) -> object:
     """Turn records, also nested ones, into what JSON can hold."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Artifact):
+        return value.model_dump(mode="json")
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: _plain(item) for name, item in value._asdict().items()}
     if isinstance(value, list):
