@@ -224,8 +224,8 @@ def _draft(work: Workspace, model: PathwayClassifier, result: FitResult) -> Draf
         kind="topk",
         folder=f"{MODELS_FOLDER}/{NAME}",
         parent="full",
-        note=f"keeps the {topk.k} largest of {topk.width} entries of each token after the last "
-        f"layer; learnt from the full model in {result.n_steps} steps",
+        note=f"each token keeps the {topk.k} largest of {topk.width} entries after the last layer; "
+        f"learnt from the full model in {result.n_steps} steps",
         predicted_ms=latency_model(work).predict_ms(UnitMask.full(model).shape),
         accuracy_valid=result.best.accuracy,
         nll_valid=result.best.nll_nats,
