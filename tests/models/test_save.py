@@ -18,6 +18,7 @@ from sparsepath.models.families import FAMILIES
 from sparsepath.models.quiet import quiet
 from sparsepath.models.save import load_classifier, save_classifier
 from sparsepath.models.surgery import extract
+from sparsepath.models.topk_classifier import make_sparse
 from sparsepath.models.units import UnitMask
 
 Inputs = dict[str, Tensor]
@@ -70,6 +71,8 @@ def _degenerate(model: PathwayClassifier) -> dict[str, PathwayClassifier]:
         if name == "last-layer":
             keep.heads[:2] = keep.neurons[:2] = False
         result[name] = extract(model, keep)
+    by = {"mlp_hidden": "value", "block_out": "magnitude"}
+    result["sparse"] = make_sparse(model, {"mlp_hidden": 5, "block_out": 0.3}, by=by)
     return result
 
 

@@ -188,6 +188,7 @@ class Maker:
                 {"name": f"sub-{v}ms", "predicted_ms": v * self.random.uniform(0.93, 1.09), "measured_ms": v}
                 for v in (0.2, 0.4, 0.7, 1.1, 1.6, 2.4, 3.3, 4.6, 6.2)],
             "dynamic": self.dynamic(),
+            "sparse": self.sparse(),
             "stages": self.stages(),
             "controls_note": {
                 "tfidf-lr": "TF-IDF with logistic regression: no neural network at all",
@@ -314,6 +315,19 @@ class Maker:
              "difference_ci95": [-0.009, 0.001], "stage_share": [0.4, 0.25, 0.2, 0.15],
              "thresholds": [0.95, 0.93, 0.9]},
         ]  # fmt: skip
+
+    def sparse(self) -> dict[str, Any]:
+        text = HOSTILE if self.shape.is_hostile else "a text in which it fires"
+        return {
+            "name": "topk-8th", "n_tested": 40, "n_named": 12, "n_active": 240, "share_named": 0.05,
+            "margin_kept": 0.97, "random_margin_kept": 0.04, "margin_when_removed": 0.03,
+            "random_margin_when_removed": 0.95,
+            "neurons": [
+                {"name": f"L05/{i}", "mean": 0.1, "share_of_texts": 0.4, "label": label,
+                 "label_share": 0.9,
+                 "examples": [{"row_id": i, "text": text, "token": text, "strength": 2.5}]}
+                for i, label in enumerate(self.labels[:3])],
+        }  # fmt: skip
 
     def stages(self) -> list[dict[str, Any]]:
         names = (

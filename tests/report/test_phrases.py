@@ -71,6 +71,12 @@ def test_an_unknown_sentence_stays_as_it_is() -> None:
         "93.4% right on validation rows after 1200 steps (4.8 passes)",
         "rank correlation of the two methods 0.71; 42% of the units can leave, "
         "least important first, before 2 % of the accuracy is lost",
+        "topk-8th 92.8% on validation rows after 130 steps; the named 5% of the neurons that fire "
+        "keep 97% of the margin, a random 5% 4%",
+        "each token keeps the 48 largest of 384 entries after the last layer; learnt from the full "
+        "model in 130 steps",
+        "left out: there was no time for it",
+        "left out: this run was measured without it",
         "12 sub-models distilled, the best 93.1% on validation rows; "
         "6 controls trained for as many steps",
         "38 candidates measured; recommended: sub-05, 6.2 times faster, accuracy 93.0% "

@@ -18,8 +18,8 @@ from sparsepath.report import write_report
 MakeRun = Callable[..., Path]
 ALL = [
     "tradeoff", "candidates", "size", "units", "removal", "edges", "labels", "confusion", "flips",
-    "calibration", "unsure", "explained", "latency", "dynamic", "data", "stages", "method",
-    "machine",
+    "calibration", "unsure", "explained", "sparse", "latency", "dynamic", "data", "stages",
+    "method", "machine",
 ]  # fmt: skip
 VOID = {"meta", "br", "hr", "input", "wbr", "col"}
 

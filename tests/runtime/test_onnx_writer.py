@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnxruntime
@@ -12,7 +13,9 @@ from transformers import BertConfig, PretrainedConfig
 
 from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.describe import describe
+from sparsepath.models.families import encoder_sites
 from sparsepath.models.surgery import extract
+from sparsepath.models.topk_classifier import make_sparse
 from sparsepath.models.units import UnitMask
 from sparsepath.models.weights import EncoderWeights
 from sparsepath.runtime.onnx_writer import write_onnx, write_stage_onnx
@@ -101,6 +104,32 @@ def test_a_model_without_layers_gives_torchs_logits(
     write_onnx(describe(model), tmp_path / "m.onnx")
     assert describe(model).shape == []
     assert_same(model, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("by", ["value", "magnitude"])
+def test_a_sparse_model_of_every_family_gives_torchs_logits(
+    any_config: PretrainedConfig, by: Literal["value", "magnitude"], tmp_path: Path
+) -> None:
+    sites = {"mlp_hidden": 5, "block_out": 0.25}
+    dense = random_classifier(any_config)
+    model = make_sparse(dense, sites, n_dense_layers=0, by=dict.fromkeys(sites, by)).eval()
+    write_onnx(describe(model), tmp_path / "m.onnx")
+    assert_same(model, tmp_path / "m.onnx")
+    ids, mask = batch(model.encoder.config.pad_token_id)
+    gap = np.abs(torch_logits(model, ids, mask) - torch_logits(dense, ids, mask)).max()
+    assert gap > 0.1
+
+
+def test_of_equal_neurons_the_first_are_kept_in_a_graph_too(tmp_path: Path) -> None:
+    settings = CONFIGS["bert"]().to_dict() | {"hidden_act": "relu"}
+    model = random_classifier(BertConfig(**settings))
+    with torch.no_grad():
+        for layer in encoder_sites(model.encoder).layers:
+            layer.mlp_in.weight[:] = layer.mlp_in.weight[:1]
+            layer.mlp_in.bias[:] = layer.mlp_in.bias[:1] + 9.0
+    sparse = make_sparse(model, {"mlp_hidden": 5}, n_dense_layers=0).eval()
+    write_onnx(describe(sparse), tmp_path / "m.onnx")
+    assert_same(sparse, tmp_path / "m.onnx")
 
 
 def test_a_model_with_fewer_words_gives_torchs_logits(

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from sparsepath.artifacts.base import SCHEMA, Artifact, Interval, MaybeFloat
+from sparsepath.artifacts.neurons import NeuronFacts
 
 RemovalOrder = Literal["important-first", "least-first", "random"]
 DynamicKind = Literal["cascade", "early-exit"]
@@ -193,6 +194,30 @@ class AloneFigures(Artifact):
     """Share of wrong ones among these; None where none is answered."""
 
 
+class SparseReport(Artifact):
+    """Whether the neurons of the sparse candidate explain its answers, and what they stand for.
+
+    Medians over validation rows; shares of the margin as in `ExplanationTest`.
+    """
+
+    name: str
+    n_tested: int
+    """Texts whose explanations were tested."""
+    n_named: MaybeFloat = None
+    """Neurons that an explanation names."""
+    n_active: MaybeFloat = None
+    """Neurons that fire in a text."""
+    share_named: MaybeFloat = None
+    margin_kept: MaybeFloat = None
+    """With only the named neurons."""
+    random_margin_kept: MaybeFloat = None
+    """With only as many random ones of those that fire."""
+    margin_when_removed: MaybeFloat = None
+    random_margin_when_removed: MaybeFloat = None
+    neurons: list[NeuronFacts] = Field(default_factory=list)
+    """For each label the neuron that stands for it most clearly."""
+
+
 class Analysis(Artifact):
     """`analysis.json`; dictionaries without another key go by candidate name."""
 
@@ -209,6 +234,7 @@ class Analysis(Artifact):
     """Of the recommended candidate, the full model, and the ensemble if there is one."""
     latency_fit: list[LatencyFit] = Field(default_factory=list)
     dynamic: list[DynamicReport] = Field(default_factory=list)
+    sparse: SparseReport | None = None
     stages: list[StageRecord] = Field(default_factory=list)
     controls_note: dict[str, str] = Field(default_factory=dict)
     """What each control is, in one sentence."""

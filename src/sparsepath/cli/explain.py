@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from sparsepath.artifacts.base import Artifact
 from sparsepath.artifacts.neuron import read_place
 from sparsepath.artifacts.store import write_text_atomic
 from sparsepath.cli.options import json_option
@@ -166,6 +167,8 @@ def _plain(value: object) -> object:
     """Turn records, also nested ones, into what JSON can hold."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Artifact):
+        return value.model_dump(mode="json")
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: _plain(item) for name, item in value._asdict().items()}
     if isinstance(value, list):

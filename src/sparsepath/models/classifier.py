@@ -7,7 +7,9 @@ trust_remote_code=True)` works where sparsepath is not installed. For the same r
 
 The encoder stays Hugging Face's own class. After it is built with as many layers as were kept, the
 linear layers of each are replaced by smaller ones; an attention that lost every head is replaced by
-a stub that gives its output bias. What each layer kept is in `PathwayConfig.layers`.
+a stub that gives its output bias. What each layer kept is in `PathwayConfig.layers`, and so is
+where a layer keeps only the largest entries of a hidden state: a saved sparse model never runs
+dense unnoticed.
 
 Shape letters: B examples, T tokens, D width of the residual stream, C labels.
 """
@@ -21,6 +23,29 @@ from transformers import AutoConfig, AutoModel, initialization
 from transformers.configuration_utils import PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.modeling_utils import PreTrainedModel
+
+try:
+    from sparsepath.nn.topk import TopK
+except ImportError:  # beside saved weights, without sparsepath: what inference needs
+
+    class TopK(nn.Module):  # type: ignore[no-redef]
+        """Keeps the largest entries of the last axis; for inference."""
+
+        def __init__(self, width: int, k: int, *, by: str = "value") -> None:
+            """Take the settings; how gradients pass does not matter here."""
+            super().__init__()
+            self.k, self.by = k, by
+
+        def forward(self, x: Tensor) -> Tensor:
+            """Keep the largest entries; ties go to the lowest index, as a stable sort has them."""
+            size = x.abs() if self.by == "magnitude" else x
+            order = (size + 0.0).sort(dim=-1, descending=True, stable=True).indices[..., : self.k]
+            return torch.zeros_like(x).scatter(-1, order, x.gather(-1, order))
+
+
+SITES = ("block_out", "mlp_hidden")
+"""Where a layer's hidden state can be sparse: the residual stream after it, and the neurons of its
+MLP, after the activation (and the gate) and before the output projection."""
 
 
 class LayerPaths(NamedTuple):
@@ -100,7 +125,8 @@ class PathwayConfig(PretrainedConfig):
                 (with one where none was).
             layers: one entry per kept layer: `source` (its number in the first model), `heads`
                 (their numbers there), `neurons` (how many) and `bias` (whether both outputs carry
-                a bias even where the family has none).
+                a bias even where the family has none); a sparse layer also `topk`: by site, `k`
+                entries that are kept and what is largest, `by` "value" or "magnitude".
             pooling: "mean" over real tokens, or "cls" for the first token.
             max_length: tokens of a text that are read.
             classifier_dropout: probability of dropping an entry of the pooled vector in training.
@@ -134,6 +160,24 @@ class NoHeads(nn.Module):
         return self.get_submodule(self.out_name)(nothing), None
 
 
+class SparseSite(nn.Module):
+    """Keeps the largest entries of a hidden state that passes through a hook."""
+
+    def __init__(self, topk: TopK) -> None:
+        """Take what keeps them."""
+        super().__init__()
+        self.topk = topk
+
+    def into(self, _module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Keep the largest entries of a module's input."""
+        return (self.topk(args[0]), *args[1:])
+
+    def out_of(self, _module: nn.Module, _args: tuple[Any, ...], output: Tensor) -> Tensor:
+        """Keep the largest entries of a module's output."""
+        kept: Tensor = self.topk(output)
+        return kept
+
+
 class PathwayClassifier(PreTrainedModel):
     """Encoder, pooling and one linear layer; the encoder may be smaller than its family's."""
 
@@ -151,6 +195,7 @@ class PathwayClassifier(PreTrainedModel):
         """Build the encoder that `config.layers` describes, with random weights."""
         super().__init__(config)
         self.encoder = _build_encoder(config)
+        self.sparse = _make_sparse(self.encoder, config)
         self.dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(self.encoder.config.hidden_size, len(config.id2label or {}))
         self.post_init()
@@ -170,6 +215,9 @@ class PathwayClassifier(PreTrainedModel):
             initialization.normal_(module.weight, std=0.02)
             if module.bias is not None:
                 initialization.zeros_(module.bias)
+        if isinstance(module, TopK):  # its counts are no weights and come with no file
+            for buffer in module.buffers(recurse=False):
+                initialization.zeros_(buffer)
 
     def pool(
         self,
@@ -259,6 +307,29 @@ def _build_encoder(config: PathwayConfig) -> PreTrainedModel:
         first = next(iter(layers.children()))
         first.attn_norm = nn.LayerNorm(body.hidden_size, eps=body.norm_eps, bias=body.norm_bias)
     return encoder
+
+
+def _make_sparse(encoder: PreTrainedModel, config: PathwayConfig) -> nn.ModuleDict:
+    """Let the layers keep what `config.layers` states; hooks that come later see what was kept."""
+    sparse = nn.ModuleDict()
+    paths = LAYER_PATHS[str(encoder.config.model_type)]
+    layers = encoder.get_submodule(paths.layers).children()
+    for number, (layer, kept) in enumerate(zip(layers, config.layers, strict=True)):
+        for site, setting in kept.get("topk", {}).items():
+            if site not in SITES:
+                raise ValueError(f"topk names {site!r}; the sites are {', '.join(SITES)}")
+            mlp_out = layer.get_submodule(paths.mlp_out)
+            is_hidden = site == "mlp_hidden"
+            width = mlp_out.in_features if is_hidden else encoder.config.hidden_size
+            if not 1 <= setting["k"] <= width or setting["by"] not in {"value", "magnitude"}:
+                raise ValueError(f"topk of layer {number} keeps {setting} of {width} entries")
+            found = SparseSite(TopK(width, setting["k"], by=setting["by"]))
+            if is_hidden:
+                mlp_out.register_forward_pre_hook(found.into)
+            else:
+                layer.register_forward_hook(found.out_of)
+            sparse[f"{number}_{site}"] = found
+    return sparse
 
 
 def resize_layer(

@@ -8,7 +8,9 @@ needs to know a family.
 Read with it: `weights.py` (what comes out) and `families.py` (where the units are).
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ from sparsepath.models.weights import (
     Affine,
     AttentionWeights,
     EncoderWeights,
+    Kept,
     LayerWeights,
     MlpWeights,
     Norm,
@@ -80,9 +83,16 @@ def describe(model: PathwayClassifier) -> EncoderWeights:
         positions=embeddings.positions,
         embedding_norm=embeddings.norm,
         layers=tuple(
-            _layer(module, layer, activation, _NORM_PATHS[sites.family], positions)
-            for module, layer, positions in zip(
-                modules, sites.layers, _layer_positions(encoder, len(modules)), strict=True
+            _sparse(
+                _layer(module, layer, activation, _NORM_PATHS[sites.family], positions),
+                kept.get("topk", {}),
+            )
+            for module, layer, positions, kept in zip(
+                modules,
+                sites.layers,
+                _layer_positions(encoder, len(modules)),
+                model.config.layers,
+                strict=True,
             )
         ),
         is_pre_norm=is_modern,
@@ -180,6 +190,16 @@ def _layer(
         attention_norm=None if isinstance(first, nn.Identity) else _norm(first),
         mlp=_mlp(sites, activation),
         mlp_norm=_norm(module.get_submodule(norms[1])),
+    )
+
+
+def _sparse(layer: LayerWeights, topk: Mapping[str, Mapping[str, Any]]) -> LayerWeights:
+    """Note where a layer keeps only the largest entries."""
+    kept = {site: Kept(k=int(found["k"]), by=found["by"]) for site, found in topk.items()}
+    return replace(
+        layer,
+        mlp=replace(layer.mlp, kept=kept.get("mlp_hidden")),
+        kept_out=kept.get("block_out"),
     )
 
 

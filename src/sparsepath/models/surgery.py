@@ -51,9 +51,11 @@ def extract(
         means: what removed units contribute; nothing when None.
 
     Raises:
-        ShapeError: if mask, means or vocabulary do not fit the model.
+        ShapeError: if mask, means or vocabulary do not fit the model, or the mask cuts neurons that
+            compete for being kept (`topk_classifier.py`).
     """
     check_mask(keep, model)
+    _check_sparse(keep, model)
     if vocabulary is not None:
         _check_vocabulary(vocabulary, model)
     kept_layers = keep.kept_layers
@@ -98,6 +100,7 @@ def _small_config(
             "heads": [config.layers[i]["heads"][int(h)] for h in keep.heads[i].nonzero()],
             "neurons": int(keep.neurons[i].sum()),
             "bias": True,
+            **{key: value for key, value in config.layers[i].items() if key == "topk"},
         }
         for i in keep.kept_layers
     ]
@@ -198,6 +201,18 @@ def _keep_columns(
     state[f"{name}.bias"] = bias_D.clone()
 
 
+def _check_sparse(keep: UnitMask, model: PathwayClassifier) -> None:
+    """Check that neurons which compete stay together: cutting some changes what the others do."""
+    full = UnitMask.full(model)
+    for layer in keep.kept_layers:
+        is_cut = bool((keep.neurons[layer] != full.neurons[layer]).any())
+        if is_cut and "mlp_hidden" in model.config.layers[layer].get("topk", {}):
+            raise ShapeError(
+                f"layer {layer} keeps its largest neurons, and the mask cuts some of them",
+                hint="cut the dense model first, then make the result sparse",
+            )
+
+
 def _check_vocabulary(vocabulary: Int[Tensor, " tokens"], model: PathwayClassifier) -> None:
     """Check that the kept token ids exist, once each, with the padding token among them."""
     n_tokens = encoder_sites(model.encoder).embedding.num_embeddings
@@ -237,5 +252,8 @@ def _copy_buffers(model: PathwayClassifier, small: PathwayClassifier) -> None:
     theirs = dict(model.named_buffers())
     for name, buffer in list(small.named_buffers()):
         parent, _, own_name = name.rpartition(".")
+        if name.startswith("sparse."):  # counts, which begin anew
+            setattr(small.get_submodule(parent), own_name, torch.zeros(buffer.shape))
+            continue
         window = tuple(slice(n) for n in buffer.shape)
         setattr(small.get_submodule(parent), own_name, theirs[name][window].clone())

@@ -44,6 +44,17 @@ class Norm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """How many entries of a hidden state are kept; the others are zero."""
+
+    k: int
+    """Largest entries, 1 or more; of equal ones the lower index."""
+
+    by: Literal["value", "magnitude"]
+    """What is largest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AttentionWeights:
     """Self-attention with `n_heads` heads; with none, only the output's bias remains."""
 
@@ -88,6 +99,9 @@ class MlpWeights:
     activation: Activation
     """Nonlinearity of the neurons."""
 
+    kept: Kept | None = None
+    """Which neurons of a token are not zero; None: all."""
+
     @property
     def n_neurons(self) -> int:
         """Neurons present, 0 or more."""
@@ -109,6 +123,9 @@ class LayerWeights:
 
     mlp_norm: Norm
     """After the MLP's residual sum, or before the MLP."""
+
+    kept_out: Kept | None = None
+    """Which entries of the layer's output are not zero; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

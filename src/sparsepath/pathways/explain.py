@@ -6,12 +6,13 @@ and asks what remains of margin and confidence; then it removes the pathway from
 then it does both with random sets of as many heads and neurons. What the residual stream carries
 without any unit, from word embeddings straight to the classifier, is the zero of the shares.
 
-Read with `attribution.py` (scores), `selection.py` (which units), `explain_render.py` (showing it).
+Read with `attribution.py` (scores), `explain_units.py` (which units), `explain_sparse.py` (neurons
+of sparse models), `explain_render.py` (showing it).
 
 Shape letters: T tokens, L layers, U units of the widest layer, C labels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -19,23 +20,17 @@ from jaxtyping import Float
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
+from sparsepath.artifacts.neurons import NeuronFacts, NeuronsFile
 from sparsepath.errors import ConfigError, DataError
 from sparsepath.models.classifier import PathwayClassifier
-from sparsepath.models.units import UnitMask, UnitMeans, head_name, neuron_name
-from sparsepath.pathways.attribution import (
-    Question,
-    UnitAttribution,
-    attribute_tokens,
-    attribute_units,
-    margin,
-)
+from sparsepath.models.units import UnitMeans
+from sparsepath.pathways.attribution import Question, attribute_tokens, margin
 from sparsepath.pathways.edges import EdgeScore, score_edges
-from sparsepath.pathways.explain_check import ExplanationTest, check_pathway, count_enough
-from sparsepath.pathways.selection import Case, choose_pathway
+from sparsepath.pathways.explain_check import ExplanationTest
+from sparsepath.pathways.explain_sparse import sparse_units
+from sparsepath.pathways.explain_units import NamedScore, UnitFindings, dense_units
+from sparsepath.pathways.selection import Case
 from sparsepath.trace.gates import evaluating
-
-MAX_UNITS = 20
-"""Units of the pathway that are listed by name."""
 
 MAX_EDGES = 10
 """Attention edges that are listed."""
@@ -65,15 +60,6 @@ class TokenScore(NamedTuple):
     def marked(self) -> str:
         """The text with `##` in front of what continues a word, as WordPiece writes it."""
         return f"##{self.text}" if self.is_joined and self.text else self.text
-
-
-class NamedScore(NamedTuple):
-    """A unit or an edge, and how much it spoke for the target."""
-
-    name: str
-    """Such as `L02.H05`, `L02.M0117` or `12>17@L02.H05` (positions of tokens)."""
-    score: float
-    """Logits that it adds to the margin."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +114,12 @@ class Explanation:
     test: ExplanationTest
     """The explanation's own test."""
 
+    neurons: list[NeuronFacts] = field(default_factory=list)
+    """What the units of a sparse model stand for, in the order of `units`."""
+
+    is_exact: bool = False
+    """Whether the units' scores are exact shares of the margin, not estimates along a line."""
+
 
 def explain_text(  # noqa: PLR0913 - every one is a choice of the caller
     model: PathwayClassifier,
@@ -135,6 +127,7 @@ def explain_text(  # noqa: PLR0913 - every one is a choice of the caller
     text: str,
     *,
     means: UnitMeans | None,
+    neurons: NeuronsFile | None = None,
     target: str | int | None = None,
     against: str | int | None = None,
     share: float = 0.10,
@@ -144,13 +137,16 @@ def explain_text(  # noqa: PLR0913 - every one is a choice of the caller
     """Explain one text.
 
     Everything but the random sets is deterministic. A model without units gets a test in which
-    nothing changes: all shares are 1.
+    nothing changes: all shares are 1. Of a model with sparse sites (`make_sparse`) the units are
+    those of its neurons that fire in the text, of which `explain_sparse.SHARE` are named.
 
     Args:
         model: the classifier, whole or cut; put into evaluation mode during the call.
         tokenizer: the model's.
         text: at least one token long.
         means: mean of every unit over a corpus. None: removed units become zero.
+        neurons: what the neurons of a sparse model stand for, and their means. None: removed ones
+            become zero.
         target: label, by name or number. None: the model's answer.
         against: label to compare with. None: the most probable other one.
         share: part of the heads and of the neurons that the pathway may have, 0 to 1.
@@ -169,31 +165,26 @@ def explain_text(  # noqa: PLR0913 - every one is a choice of the caller
         with torch.no_grad():
             logits_C = model(ids.unsqueeze(0)).logits[0]
         case = Case(model, ids, means, _question(model, logits_C, target, against), logits_C)
-        found = _look(case, encoding, share, n_random, generator)
-        return _explanation(case, encoding, found, text)
+        if len(model.sparse):
+            units = sparse_units(case, neurons, n_random, generator)
+        else:
+            units = dense_units(case, share, n_random, generator)
+        return _explanation(case, encoding, _look(case, encoding, units), text)
 
 
 class _Findings(NamedTuple):
     """What was found out about one text."""
 
-    by_margin: UnitAttribution
-    pathway: UnitMask
-    test: ExplanationTest
+    units: UnitFindings
     token_scores: Float[Tensor, " tokens"]
     edges: list[EdgeScore]
 
 
-def _look(
-    case: Case, encoding: Encoding, share: float, n_random: int, generator: torch.Generator
-) -> _Findings:
-    """Attribute the answer to units, tokens and edges, and test the pathway."""
-    by_units = attribute_units(case.model, case.ids, case.question, means=case.means)
-    pathway = choose_pathway(case, by_units, share)
+def _look(case: Case, encoding: Encoding, units: UnitFindings) -> _Findings:
+    """Attribute the answer to tokens and edges."""
     is_special = torch.tensor(encoding.special_tokens_mask, dtype=torch.bool)
     return _Findings(
-        by_margin=by_units[0],
-        pathway=pathway,
-        test=check_pathway(case, pathway, n_random, generator),
+        units=units,
         token_scores=attribute_tokens(case.model, case.ids, is_special, case.question),
         edges=score_edges(
             case.model,
@@ -207,7 +198,7 @@ def _look(
 def _explanation(case: Case, encoding: Encoding, found: _Findings, text: str) -> Explanation:
     """Put names and numbers together."""
     first, second = case.logits.argsort(descending=True, stable=True)[:2].tolist()
-    full, names = UnitMask.full(case.model), label_names(case.model)
+    names, units = label_names(case.model), found.units
     return Explanation(
         text=text,
         predicted=names[first],
@@ -220,13 +211,15 @@ def _explanation(case: Case, encoding: Encoding, found: _Findings, text: str) ->
         n_tokens_cut=sum(
             len(part.ids) - sum(part.special_tokens_mask) for part in encoding.overflowing
         ),
-        units=_listed(case.model, found.pathway, found.by_margin),
-        n_units=full.n_units,
-        n_units_kept=found.pathway.n_units,
-        share_units_kept=found.pathway.share_of(full),
-        n_units_enough=count_enough(case, found.by_margin, found.test.margin_of_nothing),
+        units=units.units,
+        n_units=units.n_units,
+        n_units_kept=units.n_units_kept,
+        share_units_kept=units.n_units_kept / units.n_units if units.n_units else 0.0,
+        n_units_enough=units.n_units_enough,
         edges=[NamedScore(_edge_name(case.model, edge), edge.score) for edge in found.edges],
-        test=found.test,
+        test=units.test,
+        neurons=units.neurons,
+        is_exact=units.is_exact,
     )
 
 
@@ -294,27 +287,6 @@ def _label(model: PathwayClassifier, label: str | int) -> int:
         f"the model has no label {label!r}",
         hint=f"its {len(names)} labels: {known}{', ...' if len(names) > 10 else ''}",
     )
-
-
-def _listed(
-    model: PathwayClassifier, pathway: UnitMask, by_margin: UnitAttribution
-) -> list[NamedScore]:
-    """Name the strongest units of the pathway, with the numbers of the first ancestor."""
-    layers = model.config.layers
-    found = [
-        NamedScore(
-            head_name(layers[layer]["source"], layers[layer]["heads"][head]),
-            float(by_margin.heads[layer, head]),
-        )
-        for layer, head in pathway.heads.nonzero().tolist()
-    ]
-    found += [
-        NamedScore(
-            neuron_name(layers[layer]["source"], neuron), float(by_margin.neurons[layer, neuron])
-        )
-        for layer, neuron in pathway.neurons.nonzero().tolist()
-    ]
-    return sorted(found, key=lambda unit: -abs(unit.score))[:MAX_UNITS]
 
 
 def _edge_name(model: PathwayClassifier, edge: EdgeScore) -> str:

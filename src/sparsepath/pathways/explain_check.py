@@ -9,6 +9,8 @@ Shape letters: S sets of units, C labels.
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sparsepath.models.units import UnitMask
 from sparsepath.pathways.attribution import UnitAttribution, margin
@@ -81,11 +83,22 @@ def check_pathway(
     drawn = [_random_set(full, pathway, generator) for _ in range(n_random)]
     sets = [full.without(full), pathway, full.without(pathway), *drawn]
     sets += [full.without(mask) for mask in drawn]
-    logits_SC = run_sets(case, sets)
-    margins = margin(logits_SC, case.question).tolist()
-    confidences = logits_SC.softmax(dim=-1)[:, case.question.target].tolist()
+    return test_of(case, run_sets(case, sets), n_random)
+
+
+def test_of(case: Case, logits: Float[Tensor, "sets labels"], n_random: int) -> ExplanationTest:
+    """Put together what answers say.
+
+    Args:
+        case: the text and the model.
+        logits: answers with nothing, with only the pathway, without it, with only each random
+            set, and without each.
+        n_random: random sets.
+    """
+    margins = margin(logits, case.question).tolist()
+    confidences = logits.softmax(dim=-1)[:, case.question.target].tolist()
     whole, nothing = case.margin, margins[0]
-    shares = [_share(value, nothing, whole) for value in margins]
+    shares = [share_between(value, nothing, whole) for value in margins]
     return ExplanationTest(
         margin_kept=shares[1],
         margin_kept_raw=margins[1] / whole if abs(whole) >= NO_MARGIN else 1.0,
@@ -125,7 +138,7 @@ def count_enough(case: Case, by_margin: UnitAttribution, nothing: float) -> int 
         )
     margins = margin(run_sets(case, sets), case.question).tolist()
     for mask, value in zip(sets, margins, strict=True):
-        if _share(value, nothing, case.margin) >= ENOUGH:
+        if share_between(value, nothing, case.margin) >= ENOUGH:
             return mask.n_units
     return None
 
@@ -137,7 +150,7 @@ def _random_set(full: UnitMask, like: UnitMask, generator: torch.Generator) -> U
     return UnitMask(heads.view(full.heads.shape), neurons.view(full.neurons.shape))
 
 
-def _share(value: float, nothing: float, everything: float) -> float:
+def share_between(value: float, nothing: float, everything: float) -> float:
     """Return where a margin lies between nothing (0) and everything (1)."""
     if abs(everything - nothing) < NO_MARGIN:
         return 1.0

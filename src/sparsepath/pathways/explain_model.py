@@ -7,6 +7,7 @@ import torch
 from sparsepath.models.save import load_classifier
 from sparsepath.pathways.explain import Explanation, explain_text
 from sparsepath.pathways.means import load_means
+from sparsepath.pathways.neurons import load_neurons
 
 
 def explain(
@@ -29,7 +30,8 @@ def explain(
         seed: of the random sets in the explanation's test.
 
     Raises:
-        ModelError: if the folder is not such a model, or holds no unit means.
+        ModelError: if the folder is not such a model, or holds no unit means, or, of a sparse
+            model, not what its neurons stand for.
         ConfigError: if a label is unknown.
         DataError: if the text has no words.
     """
@@ -40,6 +42,7 @@ def explain(
         loaded.tokenizer,
         text,
         means=load_means(path),
+        neurons=load_neurons(path, loaded.model) if len(loaded.model.sparse) else None,
         target=target,
         against=against,
         share=share,

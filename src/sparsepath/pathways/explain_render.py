@@ -11,8 +11,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from sparsepath.pathways.explain import Explanation, NamedScore, TokenScore
+from sparsepath.pathways.explain import Explanation, TokenScore
 from sparsepath.pathways.explain_check import do_units_decide
+from sparsepath.pathways.explain_units import NamedScore
 from sparsepath.pathways.explain_words import WORDS, Lang
 from sparsepath.pathways.shading import (
     colour,
@@ -77,7 +78,9 @@ def print_explanation(explanation: Explanation, console: Console, lang: Lang = "
                 style = rich_colour(colour(score)) if score else ""
                 table.add_row(Text(name), Text(signed(score), style=style))
             print_titled(console, say(title), table)
-    console.print(Text(say("units_note" if explanation.n_units else "units_none"), style="dim"))
+    for key in say.units_notes():
+        console.print(Text(say(key), style="dim"))
+    _print_stand_for(console, say)
     table = plain_table()
     table.add_column(say("setting"))
     table.add_column(say.margin_title(), justify="right")
@@ -99,7 +102,7 @@ def explanation_html(explanation: Explanation, lang: Lang = "en") -> str:
     """
     say = _Speaker(explanation, lang)
     notes = "".join(f'<p class="soft">{escaped(say(key))}</p>' for key in say.heading_notes())
-    units_note = say("units_note" if explanation.n_units else "units_none")
+    units_note = " ".join(say(key) for key in say.units_notes())
     verdicts = "".join(f"<p>{escaped(say(key))}</p>" for key in say.verdicts())
     edges = _readable_edges(explanation)
     body = [
@@ -114,10 +117,23 @@ def explanation_html(explanation: Explanation, lang: Lang = "en") -> str:
             units_note,
         ),
         "</div>",
+        section(say("stand_for"), _stand_for_table(say)) if explanation.neurons else "",
         section(say("edges"), _score_table(say, "edge", edges), say("edges_note")) if edges else "",
         section(say("test"), verdicts + _test_table(say), say("test_note")),
     ]
     return page(say("title"), "".join(body), lang)
+
+
+def _print_stand_for(console: Console, say: "_Speaker") -> None:
+    """Print what the neurons of a sparse model stand for, if it is one."""
+    if not say.explanation.neurons:
+        return
+    table = plain_table()
+    for key in ("unit", "fires_for", "fires_in"):
+        table.add_column(say(key))
+    for row in _stand_for(say.explanation):
+        table.add_row(*(Text(cell) for cell in row))
+    print_titled(console, say("stand_for"), table)
 
 
 class _Speaker:
@@ -139,6 +155,7 @@ class _Speaker:
             "share": percent(explanation.share_units_kept),
             "heads": "L02.H05",
             "neurons": "L02.M0117",
+            "neuron": "L02/117",
             "margin": f"{explanation.margin:.2f}",
             "nothing": f"{test.margin_of_nothing:.2f}",
         }
@@ -169,6 +186,14 @@ class _Speaker:
         if self.explanation.n_tokens_cut:
             notes.append("cut")
         return notes
+
+    def units_notes(self) -> list[str]:
+        """Return the keys of the remarks on units."""
+        if self.explanation.n_units == 0:
+            return ["units_none"]
+        if not self.explanation.neurons:
+            return ["units_note"]
+        return ["neurons_note", "neurons_exact" if self.explanation.is_exact else "neurons_line"]
 
     def verdicts(self) -> list[str]:
         """Return the keys of what the test says; nothing where there are no units to test."""
@@ -273,6 +298,15 @@ def _readable_edges(explanation: Explanation) -> list[NamedScore]:
     return readable
 
 
+def _stand_for(explanation: Explanation) -> list[tuple[str, str, str]]:
+    """Write what each neuron stands for: its name, its label, and its strongest text."""
+    rows = []
+    for neuron in explanation.neurons[:N_SHOWN]:
+        label = "" if neuron.label is None else f"{neuron.label} ({100 * neuron.label_share:.0f} %)"
+        rows.append((neuron.name, label, neuron.examples[0].text if neuron.examples else ""))
+    return rows
+
+
 def _coloured(explanation: Explanation) -> Text:
     """Colour the text token by token, for a terminal of any background."""
     shown, reached = Text(), 0
@@ -311,6 +345,16 @@ def _score_table(say: _Speaker, column: str, rows: Sequence[NamedScore]) -> str:
         )
     head = f'<tr><th>{escaped(say(column))}</th><th class="n">{escaped(say("score"))}</th></tr>'
     return f'<table class="score"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def _stand_for_table(say: _Speaker) -> str:
+    """Return what neurons stand for as a table."""
+    head = "".join(f"<th>{escaped(say(key))}</th>" for key in ("unit", "fires_for", "fires_in"))
+    lines = (
+        "".join(f"<td>{escaped(cell)}</td>" for cell in row) for row in _stand_for(say.explanation)
+    )
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _test_table(say: _Speaker) -> str:

@@ -25,6 +25,16 @@ WORDS: dict[Lang, dict[str, str]] = {
         "listed. Names like {heads} are attention heads, names like {neurons} are MLP neurons.",
         "units_none": "This model has no attention heads and no MLP neurons: word embeddings go "
         "straight to the classifier.",
+        "neurons_note": "Of the {all} neurons of the sparse layers that fire in this text, {kept} "
+        "({share}) are named; the strongest are listed. {neuron} is entry 117 of what leaves layer "
+        "2, {neurons} an MLP neuron.",
+        "neurons_exact": "The logits are exact shares: after these neurons come only a mean over "
+        "tokens and a sum.",
+        "neurons_line": "The logits are estimates, along a line from each neuron's mean to this "
+        "text.",
+        "stand_for": "What these neurons stand for",
+        "fires_for": "Fires for",
+        "fires_in": "Fires most in",
         "edges": "Attention that decided",
         "edge": "Reads",
         "where": "Where",
@@ -67,6 +77,16 @@ WORDS: dict[Lang, dict[str, str]] = {
         "アテンションヘッド、{neurons} の形の名前は MLP ニューロンです。強いものから示します。",
         "units_none": "このモデルにはアテンションヘッドも MLP ニューロンもなく、単語の埋め込みが"
         "そのまま分類器に渡されます。",
+        "neurons_note": "スパース層のニューロンのうちこの文章で発火した {all} 個から、{kept} 個"
+        "（{share}）を挙げています。強いものから示します。{neuron} は第 2 層の出力の 117 番、"
+        "{neurons} は MLP ニューロンです。",
+        "neurons_exact": "ロジットは正確な内訳です。これらのニューロンの後にはトークンの平均と"
+        "和しかありません。",
+        "neurons_line": "ロジットは、各ニューロンの平均値からこの文章での値までの線に沿った"
+        "推定値です。",
+        "stand_for": "これらのニューロンが表すもの",
+        "fires_for": "発火するラベル",
+        "fires_in": "最も強く発火する文章",
         "edges": "決め手となったアテンション",
         "edge": "参照",
         "where": "場所",

@@ -107,24 +107,26 @@ def choose_pathway(
     by_margin, by_odds = attributions
     candidates = [
         UnitMask(
-            top_units(full.heads, _strength(by_margin.heads, by_odds.heads, b, w), sizes[0]),
-            top_units(full.neurons, _strength(by_margin.neurons, by_odds.neurons, b, w), sizes[1]),
+            top_units(full.heads, strength_of(by_margin.heads, by_odds.heads, b, w), sizes[0]),
+            top_units(
+                full.neurons, strength_of(by_margin.neurons, by_odds.neurons, b, w), sizes[1]
+            ),
         )
         for b in BLENDS
         for w in WEIGHTS_AGAINST
     ]
-    distances = _distance(run_sets(case, candidates), case)
+    distances = distance_of(run_sets(case, candidates), case)
     best, distance = candidates[int(distances.argmin())], float(distances.min())
     for _ in range(N_EXCHANGES):
         proposals = _exchanges(case, best)
-        distances = _distance(run_sets(case, proposals), case)
+        distances = distance_of(run_sets(case, proposals), case)
         if float(distances.min()) >= distance:
             break
         best, distance = proposals[int(distances.argmin())], float(distances.min())
     return best
 
 
-def _distance(logits: Float[Tensor, "*sets labels"], case: Case) -> Float[Tensor, "*sets"]:
+def distance_of(logits: Float[Tensor, "*sets labels"], case: Case) -> Float[Tensor, "*sets"]:
     """Return how far answers are from the whole model's, in nats."""
     log_p, log_q = case.logits.log_softmax(dim=-1), logits.log_softmax(dim=-1)
     divergence = (log_p.exp() * (log_p - log_q)).sum(dim=-1)
@@ -142,7 +144,7 @@ def top_units(
     return kept.view(present.shape)
 
 
-def _strength(
+def strength_of(
     first: Float[Tensor, "layers units"],
     second: Float[Tensor, "layers units"],
     blend: float,
@@ -159,7 +161,7 @@ def _exchanges(case: Case, mask: UnitMask) -> list[UnitMask]:
     gate_LM = mask.neurons.float().requires_grad_()
     gates = gated(case.model, heads=gate_LH, neurons=gate_LM, means=case.means)
     with torch.enable_grad(), gates:
-        distance = _distance(case.model(case.ids.unsqueeze(0)).logits[0], case)
+        distance = distance_of(case.model(case.ids.unsqueeze(0)).logits[0], case)
         nothing = 0.0 * (gate_LH.sum() + gate_LM.sum())
         grad_LH, grad_LM = torch.autograd.grad(distance + nothing, (gate_LH, gate_LM))
     full = UnitMask.full(case.model)

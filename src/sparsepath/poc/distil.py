@@ -2,33 +2,30 @@
 
 import math
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.surgery import extract
 from sparsepath.models.units import UnitMask
 from sparsepath.pathways.controls import layer_drop_masks, random_masks
 from sparsepath.pathways.repair import record_parent, repair
+from sparsepath.poc.lessons import Lessons, find_lessons
 from sparsepath.poc.saving import save_candidate
 from sparsepath.poc.score import load_means
-from sparsepath.poc.state import Draft, save_state
+from sparsepath.poc.state import Draft
 from sparsepath.poc.submodels import (
     distilled_places,
     latency_model,
     load_mask,
     repair_batches,
 )
-from sparsepath.poc.teacher import Teacher
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
 from sparsepath.runtime.latency_model import LatencyModel
 from sparsepath.train.checkpoint import FileCheckpoints
-from sparsepath.train.finetune import NO_LABEL, teacher_loss
+from sparsepath.train.finetune import teacher_loss
 from sparsepath.train.loop import FitConfig, FitJob, FitResult, fit
-from sparsepath.train.made_up import make_up
 
 DISTIL = FitConfig(
     learning_rate=7e-4,
@@ -53,9 +50,6 @@ N_CONTROLLED = 2
 CONTROL_SHARE = 0.42
 """Share of the stage's time that controls get."""
 
-MADE_UP_PER_ROW = 1.0
-"""Made-up texts for each training row, where time allows."""
-
 OVERRUN_SHARE = 0.25
 """A control starts when at most this share of it lies beyond the end of the stage."""
 
@@ -68,21 +62,6 @@ OVERHEAD = 0.15
 TEACHER_SHARE = 0.08
 """Share of the stage's time in which the full model answers training and made-up texts."""
 
-PROBE_ROWS = 256
-"""Rows on which the full model's int8 graph is compared with the exact one, and on which it is
-timed."""
-
-
-class Lessons(NamedTuple):
-    """What is learnt from."""
-
-    encoded: list[list[int]]
-    """Training rows, then made-up ones."""
-    labels: Int[Tensor, " rows"]
-    """Their labels; `NO_LABEL` for made-up ones."""
-    teacher: Float[Tensor, "rows labels"]
-    """What the full model answers, as logits."""
-
 
 def run_distil(work: Workspace, budget_s: float) -> str:
     """Distil sub-models, lightest first, then the controls of some of them."""
@@ -91,7 +70,7 @@ def run_distil(work: Workspace, budget_s: float) -> str:
     end_s = work.plan.used_s + budget_s
     latency = latency_model(work)
     chosen = _choose(work)
-    lessons = _lessons(work, TEACHER_SHARE * budget_s)
+    lessons = find_lessons(work, TEACHER_SHARE * budget_s)
     end_of_models_s = end_s - CONTROL_SHARE * budget_s
     for number, name in enumerate(chosen):
         draft = work.state.draft(name)
@@ -144,45 +123,6 @@ def _weight(work: Workspace, latency: LatencyModel, name: str) -> float:
     """Relative time that a sub-model needs to learn: its layers, and something for the rest."""
     predicted = work.state.draft(name).predicted_ms or 0.0
     return predicted / latency.predict_ms(UnitMask.full(work.full).shape) + OVERHEAD
-
-
-def _lessons(work: Workspace, budget_s: float) -> Lessons:
-    """Let the full model answer training rows, then as many made-up ones as there is time."""
-    probe = work.valid.encoded[:PROBE_ROWS]
-    teacher = Teacher(work.full, probe, pad_id=work.pad_id, folder=work.work_folder / "teacher")
-    n_own, n_made_up = _affordable_lessons(work, teacher, budget_s)
-    work.progress.say(
-        f"the full model in {teacher.precision} answers {n_own + n_made_up} texts, "
-        f"{n_made_up} of them made up"
-    )
-    made_up = make_up(
-        work.train.encoded,
-        n_made_up,
-        max_length=work.encoder.max_length,
-        generator=work.generator(3),
-    )
-    chosen = sorted(work.shuffled(len(work.train.encoded))[:n_own])
-    encoded = [*(work.train.encoded[i] for i in chosen), *made_up]
-    labels = torch.cat([work.train.labels[chosen], torch.full((n_made_up,), NO_LABEL)])
-    return Lessons(encoded, labels, teacher.answer(encoded))
-
-
-def _affordable_lessons(work: Workspace, teacher: Teacher, budget_s: float) -> tuple[int, int]:
-    """Say how many training rows and made-up texts the full model can answer in the time.
-
-    A run that goes on takes the numbers from before, since a fit that goes on needs the same rows.
-    """
-    if "lessons" not in work.state.facts:
-        probe = [work.train.encoded[i] for i in work.shuffled(len(work.train.encoded))[:PROBE_ROWS]]
-        start_s = work.plan.used_s
-        teacher.answer(probe)
-        n_answers = int(budget_s * len(probe) / max(1e-6, work.plan.used_s - start_s))
-        n_own = min(len(work.train.encoded), max(len(probe), n_answers))
-        n_made_up = max(0, min(int(MADE_UP_PER_ROW * n_own), n_answers - n_own))
-        work.state.facts["lessons"] = [n_own, n_made_up]
-        save_state(work.folder, work.state)
-    n_own, n_made_up = (int(n) for n in cast("list[int]", work.state.facts["lessons"]))
-    return n_own, n_made_up
 
 
 def _learn(

@@ -1,4 +1,4 @@
-"""Seventh stage: candidates that choose per text how much of a model to use.
+"""Eighth stage: candidates that choose per text how much of a model to use.
 
 A cascade asks a light sub-model first and a heavier one where it is not sure; an early exit stops
 inside one model. Which models, and the thresholds, are chosen on validation rows: the combination

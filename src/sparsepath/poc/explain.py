@@ -1,4 +1,4 @@
-"""Ninth stage: what decided, for every wrong test row and a sample of the right ones.
+"""Tenth stage: what decided, for every wrong test row and a sample of the right ones.
 
 The full model is explained: the one with all the units, of which sub-models have a part.
 """

@@ -1,4 +1,4 @@
-"""Eighth stage: quality on test rows and cost in one engine, for every candidate."""
+"""Ninth stage: quality on test rows and cost in one engine, for every candidate."""
 
 from collections.abc import Mapping
 

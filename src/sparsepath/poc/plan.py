@@ -16,6 +16,7 @@ STAGE_WEIGHTS: Mapping[str, float] = {
     "score": 0.035,
     "extract": 0.075,
     "distil": 0.36,
+    "topk": 0.06,
     "dynamic": 0.025,
     "measure": 0.10,
     "explain": 0.04,
@@ -27,7 +28,12 @@ LEAST_S: Mapping[str, float] = {"dynamic": 4.0, "measure": 8.0, "explain": 1.0, 
 """Seconds that the last stages take however short the run is: loading and quantising models. They
 are set aside first, and only what is left beyond them is shared out."""
 
-MOST_S: Mapping[str, float] = {"dynamic": 60.0, "measure": 240.0, "explain": 150.0}
+MOST_S: Mapping[str, float] = {
+    "topk": 180.0,
+    "dynamic": 60.0,
+    "measure": 240.0,
+    "explain": 150.0,
+}
 """Seconds after which a stage has all it asks for on nearly any table; in a long run the rest is
 better spent on training."""
 

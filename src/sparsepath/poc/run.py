@@ -1,7 +1,7 @@
 """The main job: from a labelled table to measured candidates, explanations and a report.
 
-Ten stages, each of which leaves what it found in the run folder. A run that was interrupted goes on
-at the first stage that is not finished, with the time that is left.
+Eleven stages, each of which leaves what it found in the run folder. A run that was interrupted goes
+on at the first stage that is not finished, with the time that is left.
 """
 
 import os
@@ -32,6 +32,7 @@ from sparsepath.poc.rows import read_rows
 from sparsepath.poc.score import run_score
 from sparsepath.poc.state import PocState, load_state, save_state
 from sparsepath.poc.submodels import run_extract
+from sparsepath.poc.topk import run_topk
 from sparsepath.poc.workspace import Workspace
 
 Stage = Callable[[Workspace, float], str]
@@ -190,6 +191,7 @@ STAGES: Mapping[str, Stage] = dict(
             run_score,
             run_extract,
             run_distil,
+            run_topk,
             run_dynamic,
             run_measure,
             run_explain,

@@ -1,5 +1,6 @@
 """Writing a candidate into the run folder: Hugging Face files, ONNX graphs and a model card."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sparsepath.artifacts.store import folder_atomic
@@ -48,7 +49,12 @@ tokenizer = AutoTokenizer.from_pretrained("{name}")
 
 
 def save_candidate(
-    work: Workspace, draft: Draft, model: PathwayClassifier, *, is_whole: bool = False
+    work: Workspace,
+    draft: Draft,
+    model: PathwayClassifier,
+    *,
+    is_whole: bool = False,
+    neurons: Callable[[Path], None] | None = None,
 ) -> None:
     """Write a model folder whole or not at all, and remember the candidate.
 
@@ -57,6 +63,7 @@ def save_candidate(
         draft: What the candidate is; its `folder` says where.
         model: The classifier.
         is_whole: Whether it has the whole vocabulary instead of the reduced one.
+        neurons: Writes into the folder what the neurons of a sparse model stand for.
     """
     tokenizer = work.encoder.tokenizer_json if is_whole else work.encoder.small_tokenizer_json
     assert draft.folder == f"{MODELS_FOLDER}/{draft.name}"
@@ -65,6 +72,8 @@ def save_candidate(
         _add_graphs(work, folder, model, ["fp32"])
         reduced = work.reduced(model) if is_whole else model
         save_means(folder, unit_means(reduced, work.batches(work.train, MEANS_ROWS)))
+        if neurons is not None:
+            neurons(folder)
     work.state.put(draft)
 
 

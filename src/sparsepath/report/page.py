@@ -14,6 +14,7 @@ from sparsepath.report.inputs import View
 from sparsepath.report.labels import slices
 from sparsepath.report.removal import removal
 from sparsepath.report.section import Section
+from sparsepath.report.sparse import sparse
 from sparsepath.report.summary import summary
 from sparsepath.report.tradeoff import tradeoff
 from sparsepath.report.units import units
@@ -32,6 +33,7 @@ SECTIONS: tuple[Callable[[View], Section | None], ...] = (
     calibration,
     unsure,
     explained,
+    sparse,
     costs.latency,
     costs.dynamic,
     background.data,

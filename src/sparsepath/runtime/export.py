@@ -33,6 +33,7 @@ HF_FILES: Final = (
     "tokenizer_config.json",
     "README.md",
     "unit_means.safetensors",
+    "neurons.json",
 )
 """Files of a Hugging Face folder; its Python files are copied as well."""
 

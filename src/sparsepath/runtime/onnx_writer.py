@@ -4,7 +4,8 @@ The graph uses ONNX Runtime's fused operators where they are faster on a CPU (at
 GELU) and plain ones where they are not (its sum with layer norm takes five times as long as the
 parts). What a layer costs is its matrix products and little else; `benchmarks/engine.py` compares
 it with other ways to run the same model. Positions beyond the model's maximum length are left out.
-Sublayers without units cost one addition and a norm, layers that are absent cost nothing.
+Sublayers without units cost one addition and a norm, layers that are absent cost nothing. Hidden
+states of which only the largest entries are kept are dense to ONNX Runtime: it gains no speed.
 
 Inputs `input_ids` and `attention_mask` (int64, [B, T], padding to the right); outputs `logits` and
 `probabilities` (float32, [B, C]). A stage of an early exit takes the residual stream `hidden`
@@ -23,6 +24,7 @@ from sparsepath.models.weights import (
     Affine,
     AttentionWeights,
     EncoderWeights,
+    Kept,
     MlpWeights,
     Norm,
 )
@@ -199,6 +201,7 @@ def _post_norm_layers(context: _Context, hidden: str) -> str:
             change = _sublayer(context, hidden, part)
             total = _add(context.builder, hidden, change, part.output.bias)
             hidden = _norm(context.builder, total, norm)
+        hidden = _largest(context.builder, hidden, layer.kept_out)
     return hidden
 
 
@@ -210,6 +213,7 @@ def _pre_norm_layers(context: _Context, hidden: str) -> str:
             normed = hidden if norm is None else _norm(builder, hidden, norm)
             change = _sublayer(context, normed, part)
             hidden = _add(builder, hidden, change, part.output.bias)
+        hidden = _largest(builder, hidden, layer.kept_out)
     return hidden
 
 
@@ -326,7 +330,26 @@ def _mlp(builder: GraphBuilder, hidden: str, part: MlpWeights) -> str:
     neurons = _activated(builder, hidden, part)
     if part.gate is not None:
         neurons = builder.node("Mul", [neurons, _linear(builder, hidden, part.gate, "gate")])
+    neurons = _largest(builder, neurons, part.kept)
     return _product(builder, neurons, part.output.weight, "mlp_output")
+
+
+def _largest(builder: GraphBuilder, values: str, kept: Kept | None) -> str:
+    """Set all but the largest entries of the last axis to zero; ties go to the lower index.
+
+    ONNX Runtime multiplies the zeros like any number: this costs time and saves none.
+    """
+    if kept is None:
+        return values
+    is_signed = kept.by == "magnitude"
+    size = builder.node("Abs", [values]) if is_signed else values
+    k = builder.constant(np.array([kept.k], np.int64), "k")
+    entries, places = builder.nodes("TopK", [size, k], [True, True], axis=-1, sorted=0)
+    if is_signed:
+        entries = builder.node("GatherElements", [values, places], axis=-1)
+    shape = builder.node("Shape", [values])
+    zeros = builder.node("ConstantOfShape", [shape])
+    return builder.node("ScatterElements", [zeros, places, entries], axis=-1)
 
 
 def _activated(builder: GraphBuilder, hidden: str, part: MlpWeights) -> str:

@@ -142,6 +142,9 @@ class FitJob:
     on_step: Callable[[int, int, str], None] = lambda done, planned, learnt: None
     """Called after each step with steps done, steps planned and what is being learnt."""
 
+    before_step: Callable[[int, int], None] = lambda done, planned: None
+    """Called before each step with steps done and steps planned."""
+
 
 @runtime_checkable
 class Checkpoints(Protocol):
@@ -243,6 +246,7 @@ class _Run:
     def step(self) -> None:
         """Take one step of the optimiser."""
         start_s = self.clock.used_s
+        self.job.before_step(self.done, self.planned)
         batch = self._next_batch()
         self._set_rate()
         self.job.model.train(not self.is_short)
