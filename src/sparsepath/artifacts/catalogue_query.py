@@ -67,7 +67,9 @@ def layer_summaries(catalogue: Catalogue) -> list[LayerSummary]:
         "FROM neuron GROUP BY site, layer ORDER BY site, layer",
         (catalogue.facts.least_score,),
     )
-    return [LayerSummary(*(0 if i == 5 and x is None else x for i, x in enumerate(r))) for r in rows]
+    return [
+        LayerSummary(*(0 if i == 5 and x is None else x for i, x in enumerate(r))) for r in rows
+    ]
 
 
 def search_words(

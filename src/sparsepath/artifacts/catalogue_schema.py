@@ -188,7 +188,8 @@ class Details(Artifact):
     histogram: list[int]
     """Firings by value."""
     promotes: list[tuple[str, float]] | None
-    """Tokens it makes likelier and by how much a logit grows for a value of 1; None: not defined."""
+    """Tokens it makes likelier, and by how much their logits grow for a value of 1; None: not
+    defined."""
     demotes: list[tuple[str, float]] | None
     """Tokens it makes unlikelier."""
     together: list[tuple[str, float]]

@@ -7,8 +7,11 @@ from typing import Any, get_args
 import click
 
 from sparsepath.artifacts.catalogue import Catalogue, Order
-from sparsepath.artifacts.catalogue_schema import NeuronLine, Verdict
+from sparsepath.artifacts.catalogue_query import conditions, layer_summaries
+from sparsepath.artifacts.catalogue_schema import Verdict
 from sparsepath.artifacts.neuron import SITES, Neuron
+from sparsepath.cli.concepts_find import compare_command, search_command, track_command
+from sparsepath.cli.concepts_print import print_lines, table
 from sparsepath.cli.options import json_option
 from sparsepath.concepts.options import CatalogueOptions
 from sparsepath.errors import needs_extra
@@ -46,9 +49,7 @@ def concepts_command() -> None:
     show_default=True,
     help="Share of the documents that only judge labels.",
 )
-@click.option(
-    "--dense-k", type=int, help="Of a dense MODEL: take so many largest entries as kept."
-)
+@click.option("--dense-k", type=int, help="Of a dense MODEL: take so many largest entries as kept.")
 @click.option(
     "--vectors/--no-vectors",
     default=DEFAULTS.vectors,
@@ -65,7 +66,8 @@ def build_command(
     """Catalogue the neurons of MODEL by what fires them in CORPUS.
 
     MODEL is a TopK language model, its folder or that of its training. CORPUS is a text file, a
-    JSON-lines or parquet file, a folder of them, or `stdlib`. After Ctrl-C the same command goes on.
+    JSON-lines or parquet file, a folder of them, or `stdlib`. After Ctrl-C the same command goes
+    on.
 
     \b
     Example:
@@ -112,12 +114,10 @@ def list_command(
     Example:
       $ sparsepath concepts list runs/stdlib-lm-topk --layer 1 --limit 5
     """
-    from sparsepath.artifacts.catalogue_query import conditions, layer_summaries
-
     with Catalogue(model) as catalogue:
         if by_layer:
             summaries = [summary._asdict() for summary in layer_summaries(catalogue)]
-            click.echo(json.dumps(summaries, indent=2) if as_json else _table(summaries))
+            click.echo(json.dumps(summaries, indent=2) if as_json else table(summaries))
             return
         where, values = conditions(**wanted)
         lines = catalogue.lines(where=where, values=values, order=order, limit=limit or None)
@@ -179,31 +179,5 @@ def note_command(model: Path, neuron: str, as_json: bool, **said: Any) -> None:
     click.echo(f"kept, {remark.by}, {remark.at}")
 
 
-def print_lines(lines: list[NeuronLine], as_json: bool) -> None:
-    """Print a list of neurons."""
-    if as_json:
-        rows = [line._asdict() | {"neuron": line.neuron.name} for line in lines]
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    for line in lines:
-        score = "    -" if line.score is None else f"{line.score:.3f}"
-        tokens = " ".join(json.dumps(text, ensure_ascii=False) for text in line.tokens[:4])
-        mark = " (a person's)" if line.by_person else ""
-        click.echo(
-            f"{line.neuron.name:<10} {score} {line.rate:>7.2%}  {line.label}{mark}  [{tokens}]"
-        )
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    """Write rows under the names of their columns."""
-    names = list(rows[0]) if rows else []
-    cells = [names, *([_cell(row[name]) for name in names] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in cells
-    )
-
-
-def _cell(value: object) -> str:
-    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+for _command in (search_command, compare_command, track_command):
+    concepts_command.add_command(_command)

@@ -5,6 +5,7 @@ shards are read several times, for some neurons each time.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ def events_of(shards: Shards, place: SitePlace) -> Iterator[Events]:
     first = shards.kept(0, place).indices if shards.paths else np.empty(0)
     n_passes = max(1, -(-first.size * len(shards.paths) // MAX_EVENTS))
     bounds = [place.width * number // n_passes for number in range(n_passes + 1)]
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         yield from _sorted(*_between(shards, place, low, high), low, high)
 
 
@@ -58,7 +59,9 @@ def _between(shards: Shards, place: SitePlace, low: int, high: int) -> tuple[Arr
     return np.concatenate(neurons), np.concatenate(positions), np.concatenate(values)
 
 
-def _sorted(neurons: Array, positions: Array, values: Array, low: int, high: int) -> Iterator[Events]:
+def _sorted(
+    neurons: Array, positions: Array, values: Array, low: int, high: int
+) -> Iterator[Events]:
     """Split events by neuron."""
     order = np.argsort(neurons, kind="stable")
     neurons, positions, values = neurons[order], positions[order], values[order]

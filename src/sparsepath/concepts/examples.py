@@ -81,6 +81,8 @@ def _example(band: str, number: int, events: Events, text: Recorded) -> Example:
     start, end = max(0, place - BEFORE), min(text.length, place + AFTER + 1)
     ids = text.tokens[row, start:end].astype(np.uint32)
     values = np.zeros(len(ids), np.float16)
-    low, high = np.searchsorted(events.positions, [position - place + start, position - place + end])
+    low, high = np.searchsorted(
+        events.positions, [position - place + start, position - place + end]
+    )
     values[events.positions[low:high] - (position - place + start)] = events.values[low:high]
     return Example(band, float(events.values[number]), place - start, ids, values)

@@ -27,17 +27,17 @@ Floats = NDArray[np.float32]
 
 
 def meaning_clusters(
-    text: Recorded, embedding_VD: Floats, seed: int = 0
+    text: Recorded, embedding: Floats, seed: int = 0
 ) -> tuple[NDArray[np.uint8], int]:
     """Give the cluster of every position, [rows x length], and how many clusters there are.
 
     Args:
         text: of a recording.
-        embedding_VD: input embeddings of the model.
+        embedding: input embeddings of the model, [V, D].
         seed: draws the sample and the first centres.
     """
     weights = text.counts / max(1, text.counts.sum())
-    centred = embedding_VD - (weights @ embedding_VD).astype(np.float32)
+    centred = embedding - (weights @ embedding).astype(np.float32)
     centred = _unit(centred)
     random = np.random.default_rng(seed)
     n_rows = len(text.tokens)

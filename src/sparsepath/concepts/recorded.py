@@ -78,6 +78,4 @@ def recorded(shards: Shards, pieces: list[bytes], source: str) -> Recorded:
                 "of each kind are the least, some thousand are better",
             )
     counts = np.bincount(tokens[~held_out].reshape(-1), minlength=len(pieces))
-    return Recorded(
-        tokens=tokens, held_out=held_out, pieces=pieces, counts=counts.astype(np.int64)
-    )
+    return Recorded(tokens=tokens, held_out=held_out, pieces=pieces, counts=counts.astype(np.int64))

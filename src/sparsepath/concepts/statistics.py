@@ -5,7 +5,7 @@ neuron of one token. Semantic entropy: of the clusters of meaning (`meaning.py`)
 which it fires, in bits, from 0 to the logarithm of the number of clusters; a neuron of one topic
 has a low one even where its tokens differ.
 
-Source: the two names are those of Takahashi et al. 2025, arXiv 2506.21468; the definitions are ours.
+Source: Takahashi et al. 2025, arXiv 2506.21468, have the two names; the definitions are ours.
 """
 
 from typing import NamedTuple

@@ -1,13 +1,12 @@
 """Vectors of labels by the local default encoder, for search by meaning."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-
-from pathlib import Path
 
 from sparsepath.models.base import BaseModel, resolve_base_model
 from sparsepath.models.tokenizer import parse_tokenizer

@@ -18,9 +18,7 @@ def token_bytes(tokenizer: Tokenizer, n: int) -> list[bytes]:
     marks = json.dumps([settings.get("decoder"), settings.get("pre_tokenizer")])
     is_bytes, is_marked = "ByteLevel" in marks, "\\u2581" in marks or "Metaspace" in marks
     spelled = byte_level if is_bytes else sentence_piece if is_marked else word_piece
-    special = {
-        id_ for id_, token in tokenizer.get_added_tokens_decoder().items() if token.special
-    }
+    special = {id_ for id_, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     found = [b""] * n
     for piece, id_ in tokenizer.get_vocab().items():
         if id_ < n:

@@ -31,7 +31,8 @@ BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 """Bars of a histogram in a terminal."""
 
 _STYLE = trusted("""
-:root{color-scheme:light dark;--ink:#1b2430;--soft:#5b6675;--line:#dfe3e8;--page:#fff;--card:#f6f7f9}
+:root{color-scheme:light dark}
+:root{--ink:#1b2430;--soft:#5b6675;--line:#dfe3e8;--page:#fff;--card:#f6f7f9}
 @media (prefers-color-scheme:dark){
 :root{--ink:#e8ebef;--soft:#a3adb9;--line:#39414c;--page:#14181d;--card:#1d232a}}
 *{box-sizing:border-box}
@@ -54,6 +55,7 @@ table{border-collapse:collapse;width:100%;font-size:.95rem}
 th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem}
 th,td{padding:.3rem .5rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:baseline}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td code{white-space:pre}
 code{background:var(--card);padding:.05rem .3rem;border-radius:.25rem;white-space:pre-wrap}
 svg{display:block;max-width:100%}
 """)
@@ -100,7 +102,9 @@ def print_neuron(card: NeuronCard, console: Console) -> None:
         if context.band != band:
             band = context.band
             console.print(Text(f"\n{BANDS.get(band, band)}", style="bold"))
-        console.print(_coloured(context, card.largest, marked=console.no_color or not console.is_terminal))
+        console.print(
+            _coloured(context, card.largest, marked=console.no_color or not console.is_terminal)
+        )
     for remark in card.remarks:
         said = "; ".join(f"{k}: {v}" for k, v in remark._asdict().items() if v and k not in "byat")
         console.print(Text(f"\n{remark.by}, {remark.at}: {said}"))
@@ -136,7 +140,7 @@ def sentences(card: NeuronCard) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """Show a token with its spaces and line breaks."""
+    """Show a token with its spaces and line breaks; part of a character as a question mark."""
     shown = text.replace("\n", "\u21b5").replace("\t", "\u21e5").replace("\r", "\u240d")
     return f'"{shown}"'
 

@@ -24,12 +24,20 @@ class Places(Evidence):
     @property
     def features(self) -> list[Feature]:
         """Name every place."""
-        names = [f"among the first {n} tokens read" if n > 1 else "the first token read" for n in FIRST]
+        names = [
+            f"among the first {n} tokens read" if n > 1 else "the first token read" for n in FIRST
+        ]
         names += [
-            f"among the first {n} tokens of a document" if n > 1 else "the first token of a document"
+            f"among the first {n} tokens of a document"
+            if n > 1
+            else "the first token of a document"
             for n in FIRST
         ]
-        names += ["at the start of a line", "at the start of a sentence", "in the first five words of a line"]
+        names += [
+            "at the start of a line",
+            "at the start of a sentence",
+            "in the first five words of a line",
+        ]
         return [Feature("place", name, False) for name in names]
 
     def mask(self, view: View, number: int) -> Mask:
