@@ -180,6 +180,17 @@ class Remark(NamedTuple):
     """UTC."""
 
 
+class RulePart(Artifact):
+    """One question of an automatic label."""
+
+    kind: str
+    """Kind of evidence."""
+    phrase: str
+    """As it stands in the label."""
+    values: list[str]
+    """All words or tokens, where it lists some."""
+
+
 class Details(Artifact):
     """What is kept of a neuron beside its line."""
 
@@ -194,6 +205,10 @@ class Details(Artifact):
     """Tokens it makes unlikelier."""
     together: list[tuple[str, float]]
     """Neurons that fire with it, and how much (Jaccard)."""
+    join: Literal["and", "or"]
+    """How the first two parts of the automatic label are joined; a third one is by `or`."""
+    rule: list[RulePart]
+    """Parts of the automatic label, all of it."""
     duplicates: list[str]
     """Near-duplicates among them."""
 

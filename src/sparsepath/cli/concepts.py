@@ -13,7 +13,7 @@ from sparsepath.artifacts.neuron import SITES, Neuron
 from sparsepath.cli.concepts_find import compare_command, search_command, track_command
 from sparsepath.cli.concepts_print import print_lines, table
 from sparsepath.cli.options import json_option
-from sparsepath.concepts.options import CatalogueOptions
+from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
 from sparsepath.errors import needs_extra
 
 DEFAULTS = CatalogueOptions()
@@ -42,7 +42,11 @@ def concepts_command() -> None:
     show_default=True,
     help="Tokens of CORPUS that are read, at most; 0 reads all.",
 )
-@click.option("--length", default=DEFAULTS.length, show_default=True, help="Tokens of a row.")
+@click.option(
+    "--length",
+    type=int,
+    help=f"Tokens of a row.  [default: {ROW_TOKENS}, or what MODEL reads]",
+)
 @click.option(
     "--held-out",
     default=DEFAULTS.held_out,

@@ -23,7 +23,7 @@ from sparsepath.concepts.directions import directions
 from sparsepath.concepts.judge import LEAST_SCORE
 from sparsepath.concepts.meaning import meaning_clusters
 from sparsepath.concepts.neurons import Text, neurons_of
-from sparsepath.concepts.options import CatalogueOptions
+from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
 from sparsepath.concepts.questions import Part, Questions
 from sparsepath.concepts.record import Recording, record
 from sparsepath.concepts.recorded import Recorded, recorded
@@ -112,7 +112,7 @@ def build_catalogue(
             n_documents=state.place.n_documents,
             n_tokens=int(text.recorded.tokens.size),
             n_held_out=text.recorded.n_held_out,
-            length=options.length,
+            length=text.recorded.length,
             k={place.site: place.k for place in subject.places},
             widths={place.site: place.width for place in subject.places},
             layers=_layers(subject.places),
@@ -178,9 +178,10 @@ def _recording(
         ConfigError: if rows are longer than what the model was trained on.
     """
     longest = int(subject.model.config.max_position_embeddings)
-    if options.length > longest:
+    length = options.length or min(ROW_TOKENS, longest)
+    if length > longest:
         raise ConfigError(
-            f"--length {options.length}, but the model reads {longest} tokens",
+            f"--length {length}, but the model reads {longest} tokens",
             hint=f"choose at most {longest}",
         )
     tokenizer = digests.pop("tokenizer.json", "")
@@ -192,7 +193,7 @@ def _recording(
         places=tuple(subject.places),
         rows=RowSettings(
             source=corpus,
-            length=options.length,
+            length=length,
             share_held_out=options.held_out,
             end_id=end[0] if isinstance(end, list) else end,
         ),

@@ -15,11 +15,11 @@ from sparsepath.concepts.bits import Bits, count, unpack
 from sparsepath.concepts.questions import Questions
 from sparsepath.concepts.rules import Part, Rule
 
-PER_PART, PER_VALUE = 0.015, 0.005
+PER_PART, PER_VALUE = 0.015, 0.004
 """Balanced accuracy that a longer label must gain."""
 
-N_VALUES = (1, 2, 3, 4, 5, 6)
-"""Words or tokens that a label lists."""
+N_VALUES = 12
+"""Words or tokens that a label lists at most."""
 
 LEAST_FIRINGS = 2
 """Firings at a word below which it is not listed."""
@@ -116,7 +116,8 @@ def _widened(
     gains = score(told, said) - np.array([cost for _, _, cost in pool]) - PER_PART
     top = int(gains.argmax())
     third = pool[top][0]
-    before = float(score(*(x[0] for x in _counts(covers[None], fired)[::-1])))  # type: ignore[arg-type]
+    said_before, told_before = _counts(covers[None], fired)
+    before = score(told_before, said_before)[0]
     is_worth_it = gains[top] > before and third not in rule.parts
     return rule._replace(parts=(*rule.parts, third)) if is_worth_it else rule
 
@@ -125,18 +126,18 @@ def _pool(
     fired: Bits, both: Floats, score: _Scorer, questions: Questions
 ) -> tuple[list[Part], Floats]:
     """Choose the parts that are tried, with what each costs."""
+    # Of parts that say the same the first is taken: words before classes.
+    places = np.flatnonzero(np.unpackbits(fired.view(np.uint8)))
+    lists = list(_lists(places, score, questions))
+    parts, costs = [part for part, _ in lists], [cost for _, cost in lists]
     values = score(both, questions.counts.astype(float))
-    parts, costs, taken = [], [], dict.fromkeys(N_BEST, 0)
+    taken = dict.fromkeys(N_BEST, 0)
     for number in np.argsort(-values, kind="stable").tolist():
         kind, phrase, is_head = questions.features[number]
         if taken[kind] < N_BEST[kind]:
             taken[kind] += 1
             parts.append(Part(kind, phrase, is_head, number, None, ()))
             costs.append(0.0)
-    places = np.flatnonzero(np.unpackbits(fired.view(np.uint8)))
-    for part, cost in _lists(places, score, questions):
-        parts.append(part)
-        costs.append(cost)
     return parts, np.array(costs)
 
 
@@ -149,17 +150,16 @@ def _lists(
         told[0] = 0  # stands for all others
         gain = score(told, counts.astype(float))
         gain[told < LEAST_FIRINGS] = 0
-        order = np.argsort(-gain, kind="stable")[: max(N_VALUES)]
+        order = np.argsort(-gain, kind="stable")[:N_VALUES]
         order = order[gain[order] > 0]
-        best: tuple[float, int] = (0.0, 0)
-        for n in N_VALUES:
-            some = order[:n]
-            if len(some) < n:
-                break
-            value = score(told[some].sum(), counts[some].sum()) - PER_VALUE * (n - 1)
-            best = max(best, (float(value), n), key=lambda pair: pair[0])
-        if best[1]:
-            chosen = tuple(order[: best[1]].tolist())
-            phrase = category.phrase(list(chosen))
-            part = Part(category.kind, phrase, category.is_head, None, number, chosen)
-            yield part, PER_VALUE * (best[1] - 1)
+        if not len(order):
+            continue
+        together = score(np.cumsum(told[order]), np.cumsum(counts[order]).astype(float))
+        costs = PER_VALUE * np.arange(len(order))
+        n = int((together - costs).argmax()) + 1
+        chosen = tuple(order[:n].tolist())
+        phrase = category.phrase(list(chosen))
+        yield (
+            Part(category.kind, phrase, category.is_head, None, number, chosen),
+            float(costs[n - 1]),
+        )

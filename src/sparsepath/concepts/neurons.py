@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsepath.artifacts.catalogue_schema import DEAD, NO_CLEAR_MEANING, Details
+from sparsepath.artifacts.catalogue_schema import DEAD, NO_CLEAR_MEANING, Details, RulePart
 from sparsepath.artifacts.catalogue_write import NeuronRow
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.concepts.bits import pack_places
@@ -82,7 +82,7 @@ def neurons_of(
     for number, known in enumerate(found):
         neuron = Neuron(place.layer, place.site, number)
         others = [(Neuron(place.layer, place.site, t.neuron).name, t) for t in together[number]]
-        details = _details(known.statistics, others, _effects(effects, number, text.recorded))
+        details = _details(known, others, _effects(effects, number, text.recorded), text.questions)
         yield _row(neuron, known, judged[number], details, text.recorded)
 
 
@@ -123,17 +123,24 @@ def _row(
 
 
 def _details(
-    facts: Statistics,
+    found: _Found,
     together: list[tuple[str, Together]],
     effects: tuple[list[tuple[str, float]] | None, list[tuple[str, float]] | None],
+    questions: Questions,
 ) -> Details:
     """Write down what is shown of one neuron only."""
+    facts = found.statistics
     return Details(
         bounds=facts.bounds,
         histogram=list(facts.histogram),
         promotes=effects[0],
         demotes=effects[1],
         together=[(name, round(other.jaccard, 4)) for name, other in together],
+        join=found.rule.join,
+        rule=[
+            RulePart(kind=part.kind, phrase=part.phrase, values=part.names(questions))
+            for part in found.rule.parts
+        ],
         duplicates=[name for name, other in together if other.jaccard >= NEAR_DUPLICATE],
     )
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from sparsepath.artifacts.neuron import Site
 from sparsepath.errors import ConfigError
 
+ROW_TOKENS = 128
+"""Tokens of a row where nothing else is asked for."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CatalogueOptions:
@@ -16,8 +19,8 @@ class CatalogueOptions:
     tokens: int | None = 1_000_000
     """Tokens of the corpus that are read, at most; None: all."""
 
-    length: int = 128
-    """Tokens of a row."""
+    length: int | None = None
+    """Tokens of a row; None: `ROW_TOKENS`, or what the model reads where that is less."""
 
     held_out: float = 0.2
     """Share of the documents on which labels are judged and never found, between 0 and 1."""
@@ -34,11 +37,12 @@ class CatalogueOptions:
         Raises:
             ConfigError: if one is out of range.
         """
-        if self.length < 2:
+        if self.length is not None and self.length < 2:
             raise ConfigError(f"length = {self.length}", hint="use rows of at least 2 tokens")
-        if self.tokens is not None and self.tokens < self.length:
+        if self.tokens is not None and self.tokens < (self.length or ROW_TOKENS):
             raise ConfigError(
-                f"tokens = {self.tokens} with rows of {self.length}", hint="read more tokens"
+                f"tokens = {self.tokens} with rows of {self.length or ROW_TOKENS}",
+                hint="read more tokens",
             )
         if not 0 < self.held_out < 1:
             raise ConfigError(

@@ -28,6 +28,12 @@ class Part(NamedTuple):
     values: tuple[int, ...]
     """Of the category."""
 
+    def names(self, questions: Questions) -> list[str]:
+        """Give the values that it lists."""
+        if self.category is None:
+            return []
+        return questions.categories[self.category].category.names(list(self.values))
+
     def bits(self, questions: Questions, *, held_out: bool) -> Bits:
         """Answer it at all positions of a part of the text."""
         if self.feature is not None:

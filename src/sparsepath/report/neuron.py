@@ -132,6 +132,9 @@ def sentences(card: NeuronCard) -> list[str]:
         f"token entropy {line.token_entropy:.1f} bits, semantic entropy "
         f"{line.semantic_entropy:.1f} bits."
     )
+    for part in card.details.rule:
+        if len(part.values) > 1:
+            found.append(f"{part.phrase}: {' '.join(quoted(value) for value in part.values)}")
     if card.is_always_on:
         found.append("It is on nearly always.")
     if card.details.duplicates:

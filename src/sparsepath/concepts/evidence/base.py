@@ -119,3 +119,7 @@ class Category(ABC):
     @abstractmethod
     def phrase(self, codes: list[int]) -> str:
         """Say some values."""
+
+    @abstractmethod
+    def names(self, codes: list[int]) -> list[str]:
+        """Give some values as they are."""

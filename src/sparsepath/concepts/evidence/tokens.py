@@ -41,6 +41,10 @@ class Tokens(Category):
         named = some_tokens([self._texts[code - 1] for code in codes])
         return f"after {named}" if self._before else named
 
+    def names(self, codes: list[int]) -> list[str]:
+        """Give tokens."""
+        return [self._texts[code - 1] for code in codes]
+
 
 class Words(Category):
     """Which word it is, as far as it is written, in small letters; or the word before."""
@@ -75,6 +79,10 @@ class Words(Category):
         names = either([f'"{self._names[code - 1]}"' for code in codes])
         many = "words" if len(codes) > 1 else "word"
         return f"after the {many} {names}" if self._before else f"the {many} {names}"
+
+    def names(self, codes: list[int]) -> list[str]:
+        """Give words."""
+        return [self._names[code - 1] for code in codes]
 
 
 def _before(codes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,5 +1,8 @@
 """How tokens are called in a label."""
 
+N_NAMED = 5
+"""Words or tokens that a label spells out; `show` has all of them."""
+
 NAMES = {
     ",": "a comma",
     ".": "a full stop",
@@ -74,5 +77,7 @@ def quoted(text: str) -> str:
 
 
 def either(names: list[str]) -> str:
-    """Join names by commas and `or`."""
+    """Join names by commas and `or`; of many the first ones and how many more."""
+    if len(names) > N_NAMED + 1:
+        names = [*names[:N_NAMED], f"{len(names) - N_NAMED} others"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
