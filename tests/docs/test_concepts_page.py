@@ -24,7 +24,9 @@ def commands(page: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_every_command_of_both_pages_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_of_both_pages_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     corpus = tmp_path / "corpus.txt"
     files = sorted((ROOT / "src" / "sparsepath" / "train").glob("*.py"))
@@ -45,3 +47,8 @@ def test_every_command_of_both_pages_works(tmp_path: Path, monkeypatch: pytest.M
         done = CliRunner().invoke(main, small)
         assert done.exit_code == 0, f"{command}: {done.output}"
         assert done.stdout or "nothing found" in done.stderr, command
+    page = (ROOT / "docs/how-to/concepts.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    block = block.replace("200_000", "5_000").replace('"stdlib"', repr(str(corpus)))
+    exec(compile(block, "concepts.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 10
