@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sparsepath.version import __version__
 
 if TYPE_CHECKING:
+    from sparsepath.artifacts.catalogue import Catalogue as Catalogue
+    from sparsepath.concepts.build import build_catalogue as build_catalogue
+    from sparsepath.concepts.options import CatalogueOptions as CatalogueOptions
     from sparsepath.config import EnsembleOptions as EnsembleOptions
     from sparsepath.config import GenerateOptions as GenerateOptions
     from sparsepath.config import HypothesisOptions as HypothesisOptions
@@ -58,6 +61,9 @@ _HOMES = {
     "EnsembleOptions": "sparsepath.config.EnsembleOptions",
     "HypothesisOptions": "sparsepath.config.HypothesisOptions",
     "GenerateOptions": "sparsepath.config.GenerateOptions",
+    "Catalogue": "sparsepath.artifacts.catalogue.Catalogue",
+    "CatalogueOptions": "sparsepath.concepts.options.CatalogueOptions",
+    "build_catalogue": "sparsepath.concepts.build.build_catalogue",
     "Engine": "sparsepath.runtime.language.engine.Engine",
     "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
     "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
@@ -70,6 +76,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Catalogue",
+    "CatalogueOptions",
     "ConfigError",
     "DataError",
     "Engine",
@@ -83,6 +91,7 @@ __all__ = [
     "ShapeError",
     "SparsepathError",
     "__version__",
+    "build_catalogue",
     "convert",
     "doctor",
     "ensemble",

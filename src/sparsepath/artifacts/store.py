@@ -51,12 +51,17 @@ def write_text_atomic(path: Path, text: str) -> None:
     Raises:
         RunError: if the disk is full or the place may not be written to.
     """
+    write_bytes_atomic(path, text.encode())
+
+
+def write_bytes_atomic(path: Path, content: bytes) -> None:
+    """Replace a file's bytes in one step; raises as `write_text_atomic`."""
     temporary = path.with_name(f".{path.name}{_PARTIAL}-{os.getpid()}")
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with temporary.open("wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

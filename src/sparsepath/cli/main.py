@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from sparsepath.cli.bench import bench_command
+from sparsepath.cli.concepts import concepts_command
 from sparsepath.cli.convert import convert_command
 from sparsepath.cli.doctor import doctor_command
 from sparsepath.cli.evaluate import evaluate_command
@@ -47,6 +48,7 @@ class _Group(click.Group):
                 poc_command.name,
                 train_command.name,
                 convert_command.name,
+                concepts_command.name,
             }
             ending = "; what is done is kept, the same command goes on from there" * resumes
             click.echo(f"\nstopped{ending}", err=True)
@@ -76,6 +78,7 @@ for _command in (
     generate_command,
     evaluate_command,
     pathways_command,
+    concepts_command,
     doctor_command,
     bench_command,
 ):

@@ -1,0 +1,163 @@
+"""Write a catalogue: the file appears under its name when it is whole.
+
+What people said in an older catalogue of the same place is taken over.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sparsepath.artifacts.catalogue_schema import (
+    APPLICATION_ID,
+    CATALOGUE_SCHEMA,
+    TABLES,
+    CatalogueFacts,
+    Details,
+)
+from sparsepath.artifacts.neuron import Neuron
+from sparsepath.errors import RunError
+
+
+class NeuronRow(NamedTuple):
+    """What is written of a neuron; fields as in the table `neuron`."""
+
+    neuron: Neuron
+    label: str
+    guess: str
+    kind: str
+    score: float | None
+    f1: float | None
+    control: float | None
+    held_out: int
+    fired: int
+    rate: float
+    mean: float
+    largest: float
+    token_entropy: float
+    semantic_entropy: float
+    is_dead: bool
+    is_always_on: bool
+    details: Details
+    fires_on: Sequence[tuple[int, str, float, float, float]]
+    """Token, text, share, precision, lift."""
+    examples: Sequence[tuple[str, float, int, bytes, bytes]]
+    """Band, value, place of the token, ids as 32 bits, values as fp16."""
+    pattern: bytes
+    """Places in the sample, 16 bits each."""
+
+
+class Writer:
+    """A catalogue that is being made."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        """Make the tables."""
+        self._database = database
+        database.executescript(TABLES)
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute(f"PRAGMA user_version = {CATALOGUE_SCHEMA}")
+        self._n = 0
+
+    def tokens(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None:
+        """Write the vocabulary: bytes of every token, and how often it was read."""
+        rows = ((id_, piece, counts[id_]) for id_, piece in enumerate(pieces))
+        self._database.executemany("INSERT INTO token VALUES (?, ?, ?)", rows)
+
+    def add(self, row: NeuronRow) -> int:
+        """Write a neuron; give its number in the file, from 1."""
+        self._n += 1
+        id_, marks = self._n, ", ".join("?" * 20)
+        self._database.execute(
+            f"INSERT INTO neuron VALUES ({marks}, NULL, NULL)",
+            (id_, *row.neuron, *row[1:16], row.details.model_dump_json()),
+        )
+        self._many("example", id_, row.examples)
+        self._many("fires_on", id_, row.fires_on)
+        self._database.execute("INSERT INTO pattern VALUES (?, ?)", (id_, row.pattern))
+        tokens = " ".join(text.strip() for _, text, *_ in row.fires_on)
+        self._database.execute(
+            "INSERT INTO words (rowid, label, tokens, note) VALUES (?, ?, ?, '')",
+            (id_, f"{row.label} {row.guess}", tokens),
+        )
+        return id_
+
+    def _many(self, table: str, id_: int, rows: Sequence[Sequence[Any]]) -> None:
+        for row in rows:
+            marks = ", ".join("?" * (len(row) + 1))
+            self._database.execute(f"INSERT INTO {table} VALUES ({marks})", (id_, *row))
+
+    def vectors(self, vectors: Sequence[bytes]) -> None:
+        """Write the vector of every neuron, in the order of their numbers."""
+        self._database.executemany(
+            "INSERT INTO vector VALUES (?, ?)", list(enumerate(vectors, start=1))
+        )
+
+    def facts(self, facts: CatalogueFacts) -> None:
+        """Write what the catalogue is of; the last thing that is written."""
+        content = facts.model_dump_json(by_alias=True)
+        self._database.execute("INSERT INTO facts VALUES (?)", (content,))
+
+    def take_over(self, older: Path) -> None:
+        """Copy what people said in an older catalogue; neurons are found by their names."""
+        if not older.is_file():
+            return
+        self._database.commit()
+        try:
+            self._database.execute("ATTACH DATABASE ? AS older", (str(older),))
+            self._database.executescript(_TAKE_OVER)
+            self._database.commit()
+            self._database.execute("DETACH DATABASE older")
+        except sqlite3.DatabaseError as err:
+            raise RunError(
+                f"{older} stands where the catalogue should be, and is none ({err})",
+                hint="move it away, or give another --out",
+            ) from err
+
+
+_TAKE_OVER = """
+INSERT INTO main.note SELECT n.id, o.label, o.note, o.verdict, o.by, o.at
+    FROM older.note o JOIN older.neuron p ON p.id = o.neuron
+    JOIN main.neuron n USING (layer, site, number) ORDER BY o.rowid;
+UPDATE main.neuron SET
+    own_label = (SELECT p.own_label FROM older.neuron p WHERE p.layer = neuron.layer
+        AND p.site = neuron.site AND p.number = neuron.number),
+    verdict = (SELECT p.verdict FROM older.neuron p WHERE p.layer = neuron.layer
+        AND p.site = neuron.site AND p.number = neuron.number);
+UPDATE main.words SET note = COALESCE((SELECT GROUP_CONCAT(COALESCE(o.label, '') || ' ' ||
+    COALESCE(o.note, ''), ' ') FROM main.note o WHERE o.neuron = words.rowid), '')
+    WHERE rowid IN (SELECT neuron FROM main.note);
+"""
+
+
+@contextmanager
+def new_catalogue(path: Path) -> Iterator[Writer]:
+    """Make a catalogue that takes the place of `path` when the block ends without an error.
+
+    Raises:
+        RunError: if the place may not be written to, or SQLite has no full-text search.
+    """
+    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.unlink(missing_ok=True)
+    database = sqlite3.connect(temporary)
+    try:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        writer = Writer(database)
+        yield writer
+        writer.take_over(path)
+        database.commit()
+        database.close()
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except sqlite3.OperationalError as err:
+        raise RunError(
+            f"{path} cannot be written ({err})",
+            hint="free space, give another --out, or use a Python whose SQLite has FTS5",
+        ) from err
+    finally:
+        database.close()
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,187 @@
+"""`sparsepath concepts`: what every neuron of a language model stands for."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from sparsepath.artifacts.catalogue import Catalogue, Order
+from sparsepath.artifacts.catalogue_query import conditions, layer_summaries
+from sparsepath.artifacts.catalogue_schema import Verdict
+from sparsepath.artifacts.neuron import SITES, Neuron
+from sparsepath.cli.concepts_find import compare_command, search_command, track_command
+from sparsepath.cli.concepts_print import print_lines, table
+from sparsepath.cli.options import json_option
+from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
+from sparsepath.errors import needs_extra
+
+DEFAULTS = CatalogueOptions()
+
+model_argument = click.argument("model", type=click.Path(path_type=Path))
+
+
+@click.group("concepts")
+def concepts_command() -> None:
+    """Find out what every neuron of a language model stands for."""
+
+
+@concepts_command.command("build")
+@model_argument
+@click.argument("corpus")
+@click.option(
+    "--site",
+    "sites",
+    multiple=True,
+    type=click.Choice(SITES),
+    help="Where neurons are looked at (several times).  [default: block_out where it is sparse]",
+)
+@click.option(
+    "--tokens",
+    default=DEFAULTS.tokens,
+    show_default=True,
+    help="Tokens of CORPUS that are read, at most; 0 reads all.",
+)
+@click.option(
+    "--length",
+    type=int,
+    help=f"Tokens of a row.  [default: {ROW_TOKENS}, or what MODEL reads]",
+)
+@click.option(
+    "--held-out",
+    default=DEFAULTS.held_out,
+    show_default=True,
+    help="Share of the documents that only judge labels.",
+)
+@click.option("--dense-k", type=int, help="Of a dense MODEL: take so many largest entries as kept.")
+@click.option(
+    "--vectors/--no-vectors",
+    default=DEFAULTS.vectors,
+    show_default=True,
+    help="Whether labels can be searched by meaning.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The file.  [default: MODEL/concepts.sqlite]"
+)
+@json_option
+def build_command(
+    model: Path, corpus: str, out: Path | None, as_json: bool, **options: Any
+) -> None:
+    """Catalogue the neurons of MODEL by what fires them in CORPUS.
+
+    MODEL is a TopK language model, its folder or that of its training. CORPUS is a text file, a
+    JSON-lines or parquet file, a folder of them, or `stdlib`. After Ctrl-C the same command goes
+    on.
+
+    \b
+    Example:
+      $ sparsepath concepts build runs/stdlib-lm-topk stdlib --tokens 200000
+    """
+    with needs_extra("train", "sparsepath concepts build"):
+        from sparsepath.concepts.build import build_catalogue
+    options["tokens"] = options["tokens"] or None
+    asked = CatalogueOptions(**options)
+    built = build_catalogue(
+        model, corpus, asked, out=out, say=lambda text: click.echo(text, err=True)
+    )
+    facts = built.facts
+    if as_json:
+        click.echo(facts.model_dump_json(by_alias=True, indent=2))
+        return
+    if facts.mean_score is not None:
+        click.echo(
+            f"labels tell where neurons fire with a balanced accuracy of {facts.mean_score:.3f} "
+            f"on held-out text; those of other neurons {facts.mean_control:.3f}"
+        )
+    click.echo(str(built.path))
+
+
+@concepts_command.command("list")
+@model_argument
+@click.option("--layer", type=int, help="Only this layer.")
+@click.option("--site", type=click.Choice(SITES), help="Only this site.")
+@click.option("--min-score", type=float, help="Only labels at least this good.")
+@click.option("--min-rate", type=float, help="Only neurons that fire at this share of the tokens.")
+@click.option("--max-rate", type=float, help="Only neurons that fire at no more of them.")
+@click.option(
+    "--order", type=click.Choice(get_args(Order)), default="score", show_default=True, help="First."
+)
+@click.option("--limit", default=20, show_default=True, help="Lines; 0 lists all.")
+@click.option("--by-layer", is_flag=True, help="Sum up each layer instead.")
+@json_option
+def list_command(
+    model: Path, order: Order, limit: int, by_layer: bool, as_json: bool, **wanted: Any
+) -> None:
+    """List the neurons of MODEL with their labels.
+
+    \b
+    Example:
+      $ sparsepath concepts list runs/stdlib-lm-topk --layer 1 --limit 5
+    """
+    with Catalogue(model) as catalogue:
+        if by_layer:
+            summaries = [summary._asdict() for summary in layer_summaries(catalogue)]
+            click.echo(json.dumps(summaries, indent=2) if as_json else table(summaries))
+            return
+        where, values = conditions(**wanted)
+        lines = catalogue.lines(where=where, values=values, order=order, limit=limit or None)
+    print_lines(lines, as_json)
+
+
+@concepts_command.command("show")
+@model_argument
+@click.argument("neuron")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to this file."
+)
+@json_option
+def show_command(model: Path, neuron: str, html: Path | None, as_json: bool) -> None:
+    """Show what is known of NEURON, such as L02/117.
+
+    \b
+    Example:
+      $ sparsepath concepts show runs/stdlib-lm-topk L00/5
+    """
+    from sparsepath.report.neuron import neuron_html, neuron_json, print_neuron
+
+    with Catalogue(model) as catalogue:
+        card = catalogue.card(Neuron.parse(neuron))
+        facts = catalogue.facts
+    if html is not None:
+        from sparsepath.artifacts.store import write_text_atomic
+
+        write_text_atomic(html, neuron_html(card, facts))
+        click.echo(f"page: {html}", err=True)
+    if as_json:
+        click.echo(json.dumps(neuron_json(card), ensure_ascii=False, indent=2))
+        return
+    from rich.console import Console
+
+    print_neuron(card, Console(highlight=False))
+
+
+@concepts_command.command("note")
+@model_argument
+@click.argument("neuron")
+@click.option("--label", help="Your own label; it wins over the automatic one. Empty: no more.")
+@click.option("--note", help="Any text.")
+@click.option("--verdict", type=click.Choice(get_args(Verdict)), help="On the automatic label.")
+@click.option("--by", help="Your name.  [default: the user of this machine]")
+@json_option
+def note_command(model: Path, neuron: str, as_json: bool, **said: Any) -> None:
+    """Keep your own label, a note or a verdict on NEURON, with your name and the time.
+
+    \b
+    Example:
+      $ sparsepath concepts note runs/stdlib-lm-topk L00/5 --label "loops" --by Ann
+    """
+    with Catalogue(model) as catalogue:
+        remark = catalogue.remark(Neuron.parse(neuron), **said)
+    if as_json:
+        click.echo(json.dumps(remark._asdict(), ensure_ascii=False))
+        return
+    click.echo(f"kept, {remark.by}, {remark.at}")
+
+
+for _command in (search_command, compare_command, track_command):
+    concepts_command.add_command(_command)

@@ -1,0 +1,1 @@
+"""What every neuron of a language model stands for: recorded on a corpus, labelled, searched."""

@@ -1,0 +1,93 @@
+"""Catalogues of the checkpoints that a training left, one after the other.
+
+A checkpoint holds weights only; configuration and tokenizer are those of the finished model. So a
+checkpoint from before k had fallen to its end is looked at with the k of the end.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from sparsepath.artifacts.store import folder_atomic
+from sparsepath.concepts.build import build_catalogue
+from sparsepath.concepts.options import CatalogueOptions
+from sparsepath.errors import RunError
+from sparsepath.models.folder import WEIGHTS
+
+STATE, PREFIX = "state.safetensors", "model."
+"""File of a checkpoint, and what begins the names of its model's tensors."""
+
+FOLDER = "concepts"
+"""Where in the training's folder the catalogues of its checkpoints lie."""
+
+
+class Dated(NamedTuple):
+    """A catalogue of a checkpoint."""
+
+    name: str
+    """`step 400`."""
+    path: Path
+
+
+def catalogue_checkpoints(
+    run: Path,
+    corpus: str,
+    options: CatalogueOptions,
+    say: Callable[[str], None] = lambda _text: None,
+) -> list[Dated]:
+    """Catalogue every checkpoint of a training; those that are catalogued already stay.
+
+    Args:
+        run: folder of a finished training.
+        corpus: as `build_catalogue` takes it.
+        options: the same.
+        say: told what is done.
+
+    Raises:
+        RunError: if the training is not finished or left no checkpoints of one process.
+    """
+    model = run / "model"
+    found = sorted(run.glob(f"checkpoints/step-*/{STATE}"))
+    if not found or not (model / "config.json").is_file():
+        raise RunError(
+            f"{run} has {len(found)} checkpoints of one process"
+            + ("" if (model / "config.json").is_file() else " and no finished model"),
+            hint="train with train.keep_checkpoints as high as you want to look back, to the end",
+        )
+    dated = []
+    for state in found:
+        step = int(state.parent.name.removeprefix("step-"))
+        path = run / FOLDER / f"{state.parent.name}.sqlite"
+        if not path.is_file():
+            say(f"step {step}")
+            folder = path.with_suffix(".model")
+            if not folder.is_dir():
+                _as_model(state, model, folder)
+            build_catalogue(folder, corpus, options, out=path, say=say)
+            shutil.rmtree(folder)
+        dated.append(Dated(f"step {step}", path))
+    return dated
+
+
+def _as_model(state: Path, finished: Path, folder: Path) -> None:
+    """Write a checkpoint's weights as a model folder.
+
+    Raises:
+        RunError: if it is damaged.
+    """
+    try:
+        with safe_open(state, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118
+            tensors = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as err:
+        raise RunError(
+            f"{state} is damaged ({err})", hint="delete this checkpoint's folder"
+        ) from err
+    with folder_atomic(folder) as new:
+        for name in ("config.json", "tokenizer.json"):
+            shutil.copyfile(finished / name, new / name)
+        save_file(tensors, new / WEIGHTS, metadata={"format": "pt"})

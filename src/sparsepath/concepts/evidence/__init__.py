@@ -1,0 +1,1 @@
+"""What can be said of a token from its text alone: one file for each kind of evidence."""

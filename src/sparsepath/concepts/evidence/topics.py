@@ -1,0 +1,103 @@
+"""Evidence: what the text around a token is about, by words just before it and by its meaning."""
+
+from collections import Counter
+
+import numpy as np
+
+from sparsepath.concepts.evidence.base import Evidence, Feature, Mask, View
+from sparsepath.concepts.evidence.classes import WORDS
+
+N_WORDS = 300
+"""Topic words at most."""
+
+WINDOW = 64
+"""Tokens after a word for which the text counts as being about it."""
+
+LEAST_ROWS = 5
+"""Rows that must have a topic word."""
+
+NAMED_BY = 3
+"""Words that name a cluster of meaning."""
+
+_COMMON = frozenset(word for words in WORDS.values() for word in words.split()) | {
+    "also", "there", "only", "just", "very", "then", "them", "they", "have", "that", "with",
+    "which", "were", "been", "into", "over", "after", "used", "made", "make", "like", "well",
+    "self", "none", "true", "false", "return", "import", "from", "class", "else", "elif",
+}  # fmt: skip
+
+
+class TopicWords(Evidence):
+    """Whether a word came up shortly before."""
+
+    def __init__(self, view: View) -> None:
+        """Choose words that come up in many rows, but not in most.
+
+        Args:
+            view: rows on which labels are found.
+        """
+        rows: Counter[str] = Counter()
+        length = view.tokens.shape[1]
+        n_rows = view.tokens.shape[0]
+        for row in range(n_rows):
+            rows.update(set(view.words[row * length : (row + 1) * length]))
+        self._words = [
+            word
+            for word, n in rows.most_common()
+            if len(word) >= 4
+            and word.isalpha()
+            and word not in _COMMON
+            and LEAST_ROWS <= n <= n_rows / 3
+        ][:N_WORDS]
+
+    @property
+    def features(self) -> list[Feature]:
+        """Name every word."""
+        return [Feature("topic", f'in text about "{word}"', False) for word in self._words]
+
+    def mask(self, view: View, number: int) -> Mask:
+        """Say where the word came up in the tokens before."""
+        is_word = np.array([word == self._words[number] for word in view.words])
+        sums = is_word.reshape(view.tokens.shape).cumsum(axis=1)
+        before = np.zeros_like(sums)
+        before[:, 1:] = sums[:, :-1]
+        before[:, WINDOW + 1 :] -= sums[:, : -WINDOW - 1]
+        return (before > 0).reshape(-1)
+
+
+class Meanings(Evidence):
+    """Which cluster of meaning the last words belong to."""
+
+    def __init__(self, view: View, n_clusters: int) -> None:
+        """Name each cluster by the words that tell it from the rest of the text.
+
+        Args:
+            view: rows on which labels are found.
+            n_clusters: of meaning.
+        """
+        everywhere = Counter(view.words)
+        inside: list[Counter[str]] = [Counter() for _ in range(n_clusters)]
+        for word, cluster in zip(view.words, view.clusters.tolist(), strict=True):
+            if word.isalpha() and len(word) >= 3:
+                inside[cluster][word] += 1
+        self._names = [_name(counts, everywhere) for counts in inside]
+
+    @property
+    def features(self) -> list[Feature]:
+        """Name every cluster."""
+        return [Feature("topic", f"in text like {name}", False) for name in self._names]
+
+    def mask(self, view: View, number: int) -> Mask:
+        """Say where the last words are of a cluster."""
+        return view.clusters == number
+
+
+def _name(counts: Counter[str], everywhere: Counter[str]) -> str:
+    """Give the words that are most typical: count times logarithm of how much more often."""
+    n, n_all = max(1, counts.total()), everywhere.total()
+    gain = {
+        word: count * np.log(count / n / (everywhere[word] / n_all))
+        for word, count in counts.items()
+        if count >= 3
+    }
+    best = sorted(gain, key=lambda word: (-gain[word], word))[:NAMED_BY]
+    return ", ".join(f'"{word}"' for word in best) or "nothing else"

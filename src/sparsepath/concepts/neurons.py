@@ -1,0 +1,163 @@
+"""From a recording to what a catalogue says of the neurons of one place."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsepath.artifacts.catalogue_schema import DEAD, NO_CLEAR_MEANING, Details, RulePart
+from sparsepath.artifacts.catalogue_write import NeuronRow
+from sparsepath.artifacts.neuron import Neuron
+from sparsepath.concepts.bits import pack_places
+from sparsepath.concepts.directions import Directions
+from sparsepath.concepts.events import events_of
+from sparsepath.concepts.examples import Example, examples
+from sparsepath.concepts.judge import LEAST_SCORE, Judgement, judge
+from sparsepath.concepts.label import find_rules
+from sparsepath.concepts.questions import Part, Questions
+from sparsepath.concepts.recorded import Recorded
+from sparsepath.concepts.rules import Rule
+from sparsepath.concepts.shards import Shards
+from sparsepath.concepts.statistics import Statistics, statistics
+from sparsepath.concepts.together import NEAR_DUPLICATE, Patterns, Together
+from sparsepath.trace.hidden import SitePlace
+
+GROUP = 256
+"""Neurons that are labelled together."""
+
+
+class Text(NamedTuple):
+    """All that is asked and known of the text of a recording."""
+
+    recorded: Recorded
+    clusters: NDArray[np.uint8]
+    """Of meaning, at every position."""
+    n_clusters: int
+    finding: Part
+    """Rows on which labels are found."""
+    held_out: Part
+    """Rows on which they are judged."""
+    questions: Questions
+
+
+class _Found(NamedTuple):
+    """What is found of a neuron before others of its place are known."""
+
+    statistics: Statistics
+    examples: list[Example]
+    pattern: NDArray[np.uint16]
+    rule: Rule
+
+
+def neurons_of(
+    shards: Shards, place: SitePlace, text: Text, effects: Directions | None
+) -> Iterator[NeuronRow]:
+    """Describe every neuron of a place.
+
+    Args:
+        shards: a finished recording.
+        place: one that was recorded.
+        text: of the recording.
+        effects: on tokens, where they are defined.
+    """
+    patterns = Patterns(text.recorded.tokens.size)
+    found: list[_Found] = []
+    fired, said = [], []
+    events = events_of(shards, place)
+    while group := list(islice(events, GROUP)):
+        inside = [pack_places(text.finding.inside(e.positions), text.finding.n) for e in group]
+        rules = find_rules(np.stack(inside), text.questions)
+        for one, rule in zip(group, rules, strict=True):
+            own = text.recorded.finding(one)
+            facts = statistics(own, text.recorded, text.clusters, text.n_clusters)
+            shown = examples(own, text.recorded) if facts.fired else []
+            found.append(_Found(facts, shown, patterns.add(one), rule))
+            positions = text.held_out.inside(one.positions)
+            fired.append(pack_places(positions, text.held_out.n))
+            said.append(rule.bits(text.questions, held_out=True))
+    judged = judge(np.stack(fired), np.stack(said), text.held_out.n)
+    together = patterns.together()
+    for number, known in enumerate(found):
+        neuron = Neuron(place.layer, place.site, number)
+        others = [(Neuron(place.layer, place.site, t.neuron).name, t) for t in together[number]]
+        details = _details(known, others, _effects(effects, number, text.recorded), text.questions)
+        yield _row(neuron, known, judged[number], details, text.recorded)
+
+
+def _row(
+    neuron: Neuron, found: _Found, judged: Judgement, details: Details, text: Recorded
+) -> NeuronRow:
+    """Write down one neuron."""
+    facts, rule = found.statistics, found.rule
+    is_clear = judged.score is not None and judged.score >= LEAST_SCORE
+    label = DEAD if facts.is_dead else rule.phrase if is_clear else NO_CLEAR_MEANING
+    return NeuronRow(
+        neuron=neuron,
+        label=label,
+        guess=DEAD if facts.is_dead else rule.phrase,
+        kind="+".join(dict.fromkeys(part.kind for part in rule.parts)),
+        score=judged.score,
+        f1=judged.f1,
+        control=judged.control,
+        held_out=judged.n,
+        fired=facts.fired,
+        rate=facts.rate,
+        mean=facts.mean,
+        largest=facts.largest,
+        token_entropy=facts.token_entropy,
+        semantic_entropy=facts.semantic_entropy,
+        is_dead=facts.is_dead,
+        is_always_on=facts.is_always_on,
+        details=details,
+        fires_on=[
+            (t.token, _written(text, t.token), t.share, t.precision, t.lift) for t in facts.tokens
+        ],
+        examples=[
+            (e.band, e.value, e.at, e.ids.astype("<u4").tobytes(), e.values.tobytes())
+            for e in found.examples
+        ],
+        pattern=found.pattern.astype("<u2").tobytes(),
+    )
+
+
+def _details(
+    found: _Found,
+    together: list[tuple[str, Together]],
+    effects: tuple[list[tuple[str, float]] | None, list[tuple[str, float]] | None],
+    questions: Questions,
+) -> Details:
+    """Write down what is shown of one neuron only."""
+    facts = found.statistics
+    return Details(
+        bounds=facts.bounds,
+        histogram=list(facts.histogram),
+        promotes=effects[0],
+        demotes=effects[1],
+        together=[(name, round(other.jaccard, 4)) for name, other in together],
+        join=found.rule.join,
+        rule=[
+            RulePart(kind=part.kind, phrase=part.phrase, values=part.names(questions))
+            for part in found.rule.parts
+        ],
+        duplicates=[name for name, other in together if other.jaccard >= NEAR_DUPLICATE],
+    )
+
+
+def _effects(
+    effects: Directions | None, number: int, text: Recorded
+) -> tuple[list[tuple[str, float]] | None, list[tuple[str, float]] | None]:
+    """Write the tokens that a neuron speaks for and against."""
+    if effects is None:
+        return None, None
+    up, down = effects.promotes[number], effects.demotes[number]
+    return (
+        [(_written(text, token), round(value, 4)) for token, value in up],
+        [(_written(text, token), round(value, 4)) for token, value in down],
+    )
+
+
+def _written(text: Recorded, token: int) -> str:
+    """Write one token."""
+    return text.pieces[token].decode(errors="replace")

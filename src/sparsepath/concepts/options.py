@@ -1,0 +1,50 @@
+"""Options of a catalogue, their defaults and limits: the one home of each; needs no torch."""
+
+from dataclasses import dataclass
+
+from sparsepath.artifacts.neuron import Site
+from sparsepath.errors import ConfigError
+
+ROW_TOKENS = 128
+"""Tokens of a row where nothing else is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CatalogueOptions:
+    """How the neurons of a language model are catalogued."""
+
+    sites: tuple[Site, ...] = ()
+    """Where; empty: `block_out` where it is sparse, else every sparse site."""
+
+    tokens: int | None = 1_000_000
+    """Tokens of the corpus that are read, at most; None: all."""
+
+    length: int | None = None
+    """Tokens of a row; None: `ROW_TOKENS`, or what the model reads where that is less."""
+
+    held_out: float = 0.2
+    """Share of the documents on which labels are judged and never found, between 0 and 1."""
+
+    dense_k: int | None = None
+    """Of a dense model, take the so many largest entries of each hidden state as kept."""
+
+    vectors: bool = True
+    """Whether labels get vectors for search by meaning."""
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            ConfigError: if one is out of range.
+        """
+        if self.length is not None and self.length < 2:
+            raise ConfigError(f"length = {self.length}", hint="use rows of at least 2 tokens")
+        if self.tokens is not None and self.tokens < (self.length or ROW_TOKENS):
+            raise ConfigError(
+                f"tokens = {self.tokens} with rows of {self.length or ROW_TOKENS}",
+                hint="read more tokens",
+            )
+        if not 0 < self.held_out < 1:
+            raise ConfigError(
+                f"held_out = {self.held_out}", hint="choose a share between 0 and 1, such as 0.2"
+            )

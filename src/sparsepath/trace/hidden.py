@@ -1,0 +1,131 @@
+"""What passes the sites of a running language model, layer by layer, without changing it.
+
+A hook reads what a site hands on: in a TopK model what it kept, in a dense one everything.
+
+Shape letters: B rows, T tokens, D entries of the site.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from sparsepath.artifacts.neuron import Site
+from sparsepath.errors import ConfigError
+from sparsepath.models.topk_lm import SITES, TopKConfig
+
+Seen = Callable[["SitePlace", Float[Tensor, "rows tokens width"]], None]
+"""Called with the place and the hidden states of a pass."""
+
+
+class SitePlace(NamedTuple):
+    """A site of one layer."""
+
+    layer: int
+    """From 0."""
+    site: Site
+    """Which place in the block."""
+    width: int
+    """Entries of the hidden state."""
+    k: int
+    """Most entries that can be other than zero, those that are always on included; the width
+    where the site is dense."""
+
+
+def sparse_places(model: PreTrainedModel, sites: Sequence[Site] = ()) -> list[SitePlace]:
+    """List the sparse sites of a model by site and layer; none of a dense model.
+
+    Args:
+        model: of the Llama kind.
+        sites: wanted ones; empty: all that are sparse somewhere.
+
+    Raises:
+        ConfigError: if a wanted site is sparse nowhere in a sparse model.
+    """
+    config = model.config
+    if not isinstance(config, TopKConfig):
+        return []
+    missing = [site for site in sites if site not in config.topk]
+    if missing:
+        raise ConfigError(
+            f"the model is not sparse at {missing[0]}",
+            hint=f"choose among its sparse sites: {', '.join(config.topk)}",
+        )
+    wanted = [site for site in SITES if site in config.topk and (not sites or site in sites)]
+    return [
+        _place(config, layer, site)
+        for site in wanted
+        for layer in range(config.num_hidden_layers - config.n_dense_layers)
+    ]
+
+
+def dense_places(model: PreTrainedModel, sites: Sequence[Site]) -> list[SitePlace]:
+    """List sites of a dense model, in every layer.
+
+    Args:
+        model: of the Llama kind.
+        sites: wanted ones.
+    """
+    config: Any = model.config
+    sizes = {name: getattr(config, name, None) for name in _SIZES}
+    shape = TopKConfig(**{name: size for name, size in sizes.items() if size is not None})
+    return [
+        SitePlace(layer, site, width := shape.width_of(site), width)
+        for site in sites
+        for layer in range(config.num_hidden_layers)
+    ]
+
+
+_SIZES = (
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "head_dim",
+)
+
+
+def _place(config: TopKConfig, layer: int, site: Any) -> SitePlace:
+    """Describe a sparse site."""
+    width = config.width_of(site)
+    return SitePlace(layer, site, width, min(width, config.topk[site] + config.n_always_on))
+
+
+@contextmanager
+def watch(model: PreTrainedModel, places: Sequence[SitePlace], seen: Seen) -> Iterator[None]:
+    """Call `seen` with what passes each place, in every pass while the context lasts.
+
+    Args:
+        model: of the Llama kind; it is left as it was.
+        places: of this model.
+        seen: must not change what it is given.
+    """
+    blocks: Any = model.get_submodule("model.layers")
+    handles = []
+    try:
+        handles = [_hook(blocks[place.layer], place, seen) for place in places]
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(block: Any, place: SitePlace, seen: Seen) -> Any:
+    """Read one place: after a module, or where nothing is kept, before a projection."""
+    modules: dict[str, nn.Module] = {
+        "block_out": block,
+        "attn_in": block.input_layernorm,
+        "mlp_in": block.post_attention_layernorm,
+        "attn_out": block.self_attn.o_proj,
+        "mlp_hidden": block.mlp.down_proj,
+    }
+    module = modules[place.site]
+    if place.site in ("attn_out", "mlp_hidden"):
+        topk = getattr(module, "topk", None)
+        if topk is None:
+            return module.register_forward_pre_hook(lambda _m, args: seen(place, args[0]))
+        module = topk
+    return module.register_forward_hook(lambda _m, _args, output: seen(place, output))
