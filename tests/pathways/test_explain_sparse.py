@@ -143,7 +143,7 @@ def test_a_neuron_is_known_by_the_texts_in_which_it_fires_most(
 def test_what_neurons_stand_for_belongs_to_one_model(
     last: PathwayClassifier, trained: PathwayClassifier, neurons: NeuronsFile, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match="no neurons.json"):
+    with pytest.raises(ModelError, match=r"no neurons\.json"):
         load_neurons(tmp_path, last)
     save_neurons(tmp_path, neurons)
     assert load_neurons(tmp_path, last) == neurons

@@ -58,6 +58,8 @@ def test_means_are_those_of_real_tokens(sparse: PathwayClassifier) -> None:
 
 
 def test_gates_of_another_model_are_refused(sparse: PathwayClassifier) -> None:
-    with pytest.raises(ShapeError, match="sparse sites of this model have"):
-        with gated_sparse(sparse, [torch.ones(24)], [torch.ones(24)]):
-            pass
+    with (
+        pytest.raises(ShapeError, match="sparse sites of this model have"),
+        gated_sparse(sparse, [torch.ones(24)], [torch.ones(24)]),
+    ):
+        pass
