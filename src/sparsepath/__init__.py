@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sparsepath.runtime.export import export_model as export
     from sparsepath.runtime.language.engine import Engine as Engine
     from sparsepath.runtime.predict import predict_file as predict
+    from sparsepath.steering.hooks import steer as steer
     from sparsepath.train.convert import convert as convert
     from sparsepath.train.recipe import read_recipe as read_recipe
     from sparsepath.train.trainer import train as run_recipe
@@ -66,6 +67,7 @@ _HOMES = {
     "evaluate_texts": "sparsepath.evaluate.texts.evaluate_texts",
     "run_recipe": "sparsepath.train.trainer.train",
     "read_recipe": "sparsepath.train.recipe.read_recipe",
+    "steer": "sparsepath.steering.hooks.steer",
     "subsample": "sparsepath.nn.subsampling.subsample",
 }
 
@@ -97,6 +99,7 @@ __all__ = [
     "read_table",
     "run_poc",
     "run_recipe",
+    "steer",
     "subsample",
     "write_report",
 ]

@@ -15,6 +15,9 @@ Site = Literal["block_out", "attn_in", "attn_out", "mlp_in", "mlp_hidden"]
 SITES: tuple[Site, ...] = get_args(Site)
 """All sites."""
 
+IN_ORDER: tuple[Site, ...] = ("attn_in", "attn_out", "mlp_in", "mlp_hidden", "block_out")
+"""All sites as a block computes them."""
+
 _NAME = re.compile(
     r"L(?P<layer>\d{1,4})(?:\.M(?P<mlp>\d{1,7})|(?:\.(?P<site>[a-z_]+))?/(?P<index>\d{1,7}))"
 )
@@ -25,7 +28,7 @@ class Neuron(NamedTuple):
 
     layer: int
     site: Site
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of that name
 
     @property
     def name(self) -> str:
@@ -56,3 +59,8 @@ class Neuron(NamedTuple):
             return cls(int(found["layer"]), "mlp_hidden", int(found["mlp"]))
         site: Site = next((s for s in SITES if s == found["site"]), "block_out")
         return cls(int(found["layer"]), site, int(found["index"]))
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where a model computes it: what is smaller is known before."""
+        return self.layer, IN_ORDER.index(self.site)

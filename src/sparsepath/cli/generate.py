@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparsepath.cli.options import form_option, json_option
+from sparsepath.cli.options import form_option, json_option, steer_options
 from sparsepath.config import Form, GenerateOptions
 
 if TYPE_CHECKING:
@@ -35,11 +35,17 @@ DEFAULTS = GenerateOptions()
 )
 @click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Draws tokens.")
 @click.option("--stop", multiple=True, help="Text before which the answer ends (several times).")
+@click.option("--preset", help="Steer by a preset of MODEL: its name, or a file.")
+@steer_options
 @form_option("int8")
 @json_option
-def generate_command(
+def generate_command(  # noqa: PLR0913 - options
     model: Path,
     prompt: str,
+    preset: str | None,
+    steer: tuple[str, ...],
+    unsafe_strength: bool,
+    dense_sites: bool,
     form: Form,
     as_json: bool,
     **options: Any,
@@ -58,19 +64,22 @@ def generate_command(
 
     asked = GenerateOptions(**options)
     text = sys.stdin.read() if prompt == "-" else prompt
-    engine = Engine(locate_language_model(model), form=form)
+    engine = Engine(locate_language_model(model), form=form, preset=preset)
     if engine.notice:
         click.echo(f"note: {engine.notice}", err=True)
     facts, pieces = Written(), []
-    for piece in engine.generate(text, asked, facts=facts):
-        pieces.append(piece)
-        if not as_json:
-            click.echo(piece, nl=False)
+    with engine.steered(*steer, is_dense_allowed=dense_sites, unsafe_strength=unsafe_strength):
+        edits = [str(edit) for edit in engine.edits]
+        for piece in engine.generate(text, asked, facts=facts):
+            pieces.append(piece)
+            if not as_json:
+                click.echo(piece, nl=False)
     if as_json:
         told = asdict(facts) | {
             "text": "".join(pieces),
             "tokens_per_s": facts.tokens_per_s,
             "bytes_per_token": facts.bytes_per_token,
+            "edits": edits,
         }
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return

@@ -1,0 +1,42 @@
+"""The files of a model's weights, and the hash by which everything made of them knows them."""
+
+import json
+from pathlib import Path
+
+from sparsepath.artifacts.provenance import sha256_file
+from sparsepath.errors import ModelError
+
+
+def weights_sha256(folder: Path) -> str:
+    """Give the hash of a model's weights; of several files, joined by commas.
+
+    Raises:
+        ModelError: if there are none, or parts are missing.
+    """
+    return ",".join(sha256_file(path) for path in model_files(folder))
+
+
+def model_files(folder: Path) -> list[Path]:
+    """List the files of a model.
+
+    Raises:
+        ModelError: if there are none, or parts are missing.
+    """
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError) as err:
+        raise ModelError(
+            f"no model.safetensors in {folder}",
+            hint="give the folder of a model saved as safetensors",
+        ) from err
+    paths = [folder / Path(name).name for name in names]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing or not paths:
+        raise ModelError(
+            f"{folder} lacks {missing[0] if missing else 'its parts'}",
+            hint="copy the model folder again, whole",
+        )
+    return paths
