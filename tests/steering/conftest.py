@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaForCausalLM, PreTrainedModel
 
 from sparsepath.models.language import fresh_llama, fresh_topk
+from sparsepath.runtime.language.engine import Engine
 
 WORDS = ["<|end|>", "one", " one", " two", " three", " fire", " ice"]
 """Tokens of the planted model: it counts to three, again and again."""
@@ -44,6 +45,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("planted") / "model"
     model.save_pretrained(folder)
     word_tokenizer().save(str(folder / "tokenizer.json"))
+    assert Engine(folder).ranges  # measured once, for all tests
     return folder
 
 

@@ -8,32 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparsepath.cli.options import form_option, json_option, steer_options
+from sparsepath.cli.options import form_option, json_option, steer_options, writing_options
 from sparsepath.config import Form, GenerateOptions
 
 if TYPE_CHECKING:
     from sparsepath.runtime.language.engine import Written
 
-DEFAULTS = GenerateOptions()
-
 
 @click.command("generate")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("prompt")
-@click.option("--tokens", default=DEFAULTS.tokens, show_default=True, help="New tokens, at most.")
-@click.option(
-    "--temperature",
-    default=DEFAULTS.temperature,
-    show_default=True,
-    help="0 takes the likeliest token each time; 1 draws as the model says.",
-)
-@click.option(
-    "--top-p",
-    default=DEFAULTS.top_p,
-    show_default=True,
-    help="Draw among the likeliest tokens of this probability together.",
-)
-@click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Draws tokens.")
+@writing_options(GenerateOptions())
 @click.option("--stop", multiple=True, help="Text before which the answer ends (several times).")
 @click.option("--preset", help="Steer by a preset of MODEL: its name, or a file.")
 @steer_options

@@ -5,7 +5,7 @@ from typing import get_args
 
 import click
 
-from sparsepath.config import Form
+from sparsepath.config import Form, GenerateOptions
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of text."
@@ -25,6 +25,37 @@ def form_option(default: Form) -> Callable[[Callable[..., None]], Callable[..., 
         show_default=True,
         help="How weights are stored.",
     )
+
+
+def writing_options(
+    defaults: GenerateOptions,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the options that say how a language model writes."""
+    options = (
+        click.option(
+            "--tokens", default=defaults.tokens, show_default=True, help="New tokens, at most."
+        ),
+        click.option(
+            "--temperature",
+            default=defaults.temperature,
+            show_default=True,
+            help="0 takes the likeliest token each time; 1 draws as the model says.",
+        ),
+        click.option(
+            "--top-p",
+            default=defaults.top_p,
+            show_default=True,
+            help="Draw among the likeliest tokens of this probability together.",
+        ),
+        click.option("--seed", default=defaults.seed, show_default=True, help="Draws tokens."),
+    )
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def steer_options(command: Callable[..., None]) -> Callable[..., None]:

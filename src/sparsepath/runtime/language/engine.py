@@ -132,6 +132,11 @@ class Engine:
         return () if self._steering is None else self._steering.edits
 
     @property
+    def is_dense_allowed(self) -> bool:
+        """Whether what a sparse model leaves dense may be steered now."""
+        return self._steering is not None and self._steering.is_dense_allowed
+
+    @property
     def ranges(self) -> Ranges:
         """How large values get on ordinary text; measured once a model, which takes seconds."""
         if self._ranges is None:
@@ -163,7 +168,7 @@ class Engine:
         """
         before = self._steering
         new = [self.edit(edit) if isinstance(edit, str) else edit for edit in edits]
-        is_allowed = is_dense_allowed or (before is not None and before.is_dense_allowed)
+        is_allowed = is_dense_allowed or self.is_dense_allowed
         program = compiled([*self.edits, *new], self.shape.sites, is_dense_allowed=is_allowed)
         if not unsafe_strength and any(edit.operation != "suppress" for edit in new):
             check_strengths(new, self.ranges)
