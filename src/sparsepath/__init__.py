@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sparsepath.config import GenerateOptions as GenerateOptions
     from sparsepath.config import HypothesisOptions as HypothesisOptions
     from sparsepath.config import PocOptions as PocOptions
+    from sparsepath.config import SweepOptions as SweepOptions
     from sparsepath.data.tables import read_table as read_table
     from sparsepath.errors import ConfigError as ConfigError
     from sparsepath.errors import DataError as DataError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from sparsepath.evaluate.explain import explain as explain
     from sparsepath.evaluate.harness import evaluate as evaluate_suite
     from sparsepath.evaluate.hypothesis import hypothesis as hypothesis
+    from sparsepath.evaluate.steering import save_preset as save_preset
+    from sparsepath.evaluate.steering_sweep import sweep_steering as sweep_steering
     from sparsepath.evaluate.texts import evaluate_texts as evaluate_texts
     from sparsepath.nn.subsampling import subsample as subsample
     from sparsepath.poc.run import run_poc as run_poc
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from sparsepath.runtime.export import export_model as export
     from sparsepath.runtime.language.engine import Engine as Engine
     from sparsepath.runtime.predict import predict_file as predict
+    from sparsepath.steering.hooks import steer as steer
+    from sparsepath.steering.judge import word_judge as word_judge
     from sparsepath.train.convert import convert as convert
     from sparsepath.train.recipe import read_recipe as read_recipe
     from sparsepath.train.trainer import train as run_recipe
@@ -72,6 +77,11 @@ _HOMES = {
     "evaluate_texts": "sparsepath.evaluate.texts.evaluate_texts",
     "run_recipe": "sparsepath.train.trainer.train",
     "read_recipe": "sparsepath.train.recipe.read_recipe",
+    "SweepOptions": "sparsepath.config.SweepOptions",
+    "save_preset": "sparsepath.evaluate.steering.save_preset",
+    "sweep_steering": "sparsepath.evaluate.steering_sweep.sweep_steering",
+    "word_judge": "sparsepath.steering.judge.word_judge",
+    "steer": "sparsepath.steering.hooks.steer",
     "subsample": "sparsepath.nn.subsampling.subsample",
 }
 
@@ -90,6 +100,7 @@ __all__ = [
     "RunError",
     "ShapeError",
     "SparsepathError",
+    "SweepOptions",
     "__version__",
     "build_catalogue",
     "convert",
@@ -106,7 +117,11 @@ __all__ = [
     "read_table",
     "run_poc",
     "run_recipe",
+    "save_preset",
+    "steer",
     "subsample",
+    "sweep_steering",
+    "word_judge",
     "write_report",
 ]
 

@@ -234,3 +234,83 @@ class HypothesisOptions:
         for name, least in (("members", 1), ("rows", 2)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)}", hint=f"use at least {least}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepOptions:
+    """How the strength of steering is searched."""
+
+    operation: Literal["set", "add", "scale"] = "set"
+    """What is done to the neurons."""
+
+    strengths: str = "0.5x,1x,2x,3x,4x"
+    """Numbers with commas; `2x` is twice the neuron's largest value on ordinary text."""
+
+    positions: str = "all"
+    """Where it is done: `all`, `prompt`, `answer`, `last`, or a slice."""
+
+    goal: Literal["more", "less"] = "more"
+    """Whether the concept is to come more often, or less."""
+
+    samples: int = 3
+    """Outputs for each prompt."""
+
+    tokens: int = 40
+    """New tokens of an output, at most."""
+
+    temperature: float = 0.8
+    """0 takes the likeliest token each time; 1 draws as the model says."""
+
+    top_p: float = 0.95
+    """Draw among the likeliest tokens that together have this probability."""
+
+    seed: int = 0
+    """Draws outputs, neurons and directions."""
+
+    neutral: str | None = None
+    """Corpus of neutral texts; None: docstrings of the standard library."""
+
+    n_neutral: int = 100
+    """Neutral texts, at most."""
+
+    random_neurons: int = 0
+    """Baseline: other neurons of the same site, at the same strengths."""
+
+    random_directions: int = 0
+    """Baseline: random directions of equal norm."""
+
+    mean_difference: tuple[str, str] | None = None
+    """Baseline: the direction between the means of two corpora, with and without the concept."""
+
+    prompt_baseline: str | None = None
+    """Baseline: a text before every prompt, without steering."""
+
+    labelled: str | None = None
+    """Labelled table, on which accuracy is measured too."""
+
+    is_dense_allowed: bool = False
+    """Also edit what a sparse model leaves dense."""
+
+    unsafe_strength: bool = False
+    """Allow strengths beyond a neuron's limit."""
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            ConfigError: if one is out of range.
+        """
+        least = {"samples": 1, "n_neutral": 1, "random_neurons": 0, "random_directions": 0}
+        for name, lowest in least.items():
+            if getattr(self, name) < lowest:
+                raise ConfigError(f"{name} = {getattr(self, name)}", hint=f"use at least {lowest}")
+        self.generation(0)
+
+    def generation(self, sample: int) -> GenerateOptions:
+        """Give how one of the outputs of a prompt is written; raises as `GenerateOptions`."""
+        return GenerateOptions(
+            tokens=self.tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed + sample,
+        )

@@ -15,6 +15,9 @@ Site = Literal["block_out", "attn_in", "attn_out", "mlp_in", "mlp_hidden"]
 SITES: tuple[Site, ...] = get_args(Site)
 """All sites."""
 
+IN_ORDER: tuple[Site, ...] = ("attn_in", "attn_out", "mlp_in", "mlp_hidden", "block_out")
+"""All sites as a block computes them."""
+
 _NAME = re.compile(
     r"L(?P<layer>\d{1,4})(?:\.M(?P<mlp>\d{1,7})|(?:\.(?P<site>[a-z_]+))?/(?P<index>\d{1,7}))"
 )
@@ -56,6 +59,11 @@ class Neuron(NamedTuple):
             return cls(int(found["layer"]), "mlp_hidden", int(found["mlp"]))
         site: Site = next((s for s in SITES if s == found["site"]), "block_out")
         return cls(int(found["layer"]), site, int(found["index"]))
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where a model computes it: what is smaller is known before."""
+        return self.layer, IN_ORDER.index(self.site)
 
 
 def read_place(name: str) -> tuple[int, Site]:

@@ -8,33 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparsepath.cli.options import form_option, json_option
+from sparsepath.cli.options import form_option, json_option, steer_options, writing_options
 from sparsepath.config import Form, GenerateOptions
 
 if TYPE_CHECKING:
     from sparsepath.runtime.language.engine import Written
 
-DEFAULTS = GenerateOptions()
-
 
 @click.command("generate")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("prompt")
-@click.option("--tokens", default=DEFAULTS.tokens, show_default=True, help="New tokens, at most.")
-@click.option(
-    "--temperature",
-    default=DEFAULTS.temperature,
-    show_default=True,
-    help="0 takes the likeliest token each time; 1 draws as the model says.",
-)
-@click.option(
-    "--top-p",
-    default=DEFAULTS.top_p,
-    show_default=True,
-    help="Draw among the likeliest tokens of this probability together.",
-)
-@click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Draws tokens.")
+@writing_options(GenerateOptions())
 @click.option("--stop", multiple=True, help="Text before which the answer ends (several times).")
+@click.option("--preset", help="Steer by a preset of MODEL: its name, or a file.")
+@steer_options
 @form_option("int8")
 @click.option(
     "--threads",
@@ -44,9 +31,13 @@ DEFAULTS = GenerateOptions()
     help="Threads; the answer is the same with any number.",
 )
 @json_option
-def generate_command(
+def generate_command(  # noqa: PLR0913 - options
     model: Path,
     prompt: str,
+    preset: str | None,
+    steer: tuple[str, ...],
+    unsafe_strength: bool,
+    dense_sites: bool,
     form: Form,
     threads: int,
     as_json: bool,
@@ -66,20 +57,23 @@ def generate_command(
 
     asked = GenerateOptions(**options)
     text = sys.stdin.read() if prompt == "-" else prompt
-    engine = Engine(locate_language_model(model), form=form, threads=threads)
+    engine = Engine(locate_language_model(model), form=form, threads=threads, preset=preset)
     if engine.notice:
         click.echo(f"note: {engine.notice}", err=True)
     facts, pieces = Written(), []
-    for piece in engine.generate(text, asked, facts=facts):
-        pieces.append(piece)
-        if not as_json:
-            click.echo(piece, nl=False)
+    with engine.steered(*steer, is_dense_allowed=dense_sites, unsafe_strength=unsafe_strength):
+        edits = [str(edit) for edit in engine.edits]
+        for piece in engine.generate(text, asked, facts=facts):
+            pieces.append(piece)
+            if not as_json:
+                click.echo(piece, nl=False)
     if as_json:
         told = asdict(facts) | {
             "text": "".join(pieces),
             "tokens_per_s": facts.tokens_per_s,
             "bytes_per_token": facts.bytes_per_token,
             "threads": threads,
+            "edits": edits,
         }
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return

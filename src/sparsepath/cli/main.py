@@ -21,6 +21,7 @@ from sparsepath.cli.pathways import pathways_command
 from sparsepath.cli.poc import poc_command
 from sparsepath.cli.predict import predict_command
 from sparsepath.cli.report import report_command
+from sparsepath.cli.steering import steering_command
 from sparsepath.cli.train import train_command
 from sparsepath.errors import SparsepathError
 from sparsepath.version import __version__
@@ -76,6 +77,7 @@ for _command in (
     train_command,
     convert_command,
     generate_command,
+    steering_command,
     evaluate_command,
     pathways_command,
     concepts_command,

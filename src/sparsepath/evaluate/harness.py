@@ -20,7 +20,6 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from sparsepath.config import Form, GenerateOptions, SuiteName
 from sparsepath.errors import ConfigError
 from sparsepath.evaluate.suites import SUITES, Item, SuiteScore, read_items
-from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.engine import Engine
 from sparsepath.runtime.language.pieces import Stops, TextStream
 from sparsepath.runtime.language.shape import locate_language_model
@@ -113,7 +112,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         """Take an engine."""
         super().__init__()
         self._engine = engine
-        self._cache = Cache(engine.shape, 1)
+        self._cache = engine.cache(1)
         self._read: list[int] = []
 
     @property
@@ -133,7 +132,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
     def _loglikelihood_tokens(self, requests: list[Request], **_: Any) -> list[tuple[float, bool]]:
         """Give the logarithm of each continuation's probability; say if it is the likeliest."""
         longest = max(len(before) + len(after) for _, before, after in requests)
-        self._cache = Cache(self._engine.shape, min(longest, self._engine.shape.context))
+        self._cache = self._engine.cache(min(longest, self._engine.shape.context))
         self._read = []
         # Neighbours by their beginning share it.
         order = sorted(range(len(requests)), key=lambda i: (requests[i][1], requests[i][2]))

@@ -19,6 +19,17 @@ typedef struct {
     int64_t k_attn_in, k_attn_out, k_mlp_in, k_mlp_hidden, k_block_out;
 } sp_layer;
 
+/* An edit of one entry at a site: it becomes factor * x + shift. As in sparsepath.trace.edits. */
+typedef struct {
+    int64_t index;
+    int64_t slot;        /* of the value that must be above; -1: it need not */
+    int64_t is_watch;    /* nothing changes: the value is remembered in `slot` */
+    int64_t first, stop; /* positions */
+    float factor, shift, above;
+    const int32_t *after; /* tokens at which it applies */
+    int64_t n_after;      /* 0: at all */
+} sp_edit;
+
 typedef struct {
     int64_t n_layers, d_model, n_heads, n_kv_heads, head_dim, d_mlp, vocabulary;
     int64_t window; /* positions that attention looks back; 0: all */
@@ -34,7 +45,13 @@ typedef struct {
     float *scratch;
     sp_pool *pool;      /* NULL: one thread */
     int64_t bytes_read; /* of weights, summed over calls */
+    const sp_edit *edits;       /* by layer and site, watches first; NULL: none */
+    const int64_t *edit_starts; /* [layers * SITES + 1] */
+    int64_t n_slots;
 } sp_decoder;
+
+/* In the order of a block. */
+enum { ATTN_IN, ATTN_OUT, MLP_IN, MLP_HIDDEN, BLOCK_OUT, SITES };
 
 enum { BLOCK = 16 }; /* tokens that go through a layer together */
 enum { LEAST_ATTENTION = 1 << 15 }; /* products with keys that are worth another thread */
@@ -256,6 +273,9 @@ typedef struct {
     float *scores; /* [threads, capacity] */
     float *sizes;  /* as wide as the widest site */
     few_t few[BLOCK];
+    float *remembered;     /* [slots, BLOCK]: values that edits depend on */
+    const int32_t *tokens; /* of this block */
+    int64_t position;      /* of its first token */
 } room_t;
 
 static int64_t widest(const sp_decoder *m) {
@@ -274,7 +294,7 @@ static int64_t widest_output(const sp_decoder *m) {
 SP_EXPORT int64_t sp_decoder_room(const sp_decoder *m) {
     int64_t wide = widest(m) + 16;
     return BLOCK * (m->d_model + widest_output(m) + 3 * wide) + m->d_model + wide +
-           sp_pool_threads(m->pool) * m->capacity;
+           sp_pool_threads(m->pool) * m->capacity + BLOCK * m->n_slots;
 }
 
 static void find_room(const sp_decoder *m, room_t *r) {
@@ -286,10 +306,58 @@ static void find_room(const sp_decoder *m, room_t *r) {
     r->hidden = next, next += BLOCK * wide;
     r->sizes = next, next += wide;
     r->scores = next, next += sp_pool_threads(m->pool) * m->capacity;
+    r->remembered = next, next += BLOCK * m->n_slots;
     for (int t = 0; t < BLOCK; t++) {
         r->few[t].values = next, next += wide;
         r->few[t].indices = (int32_t *)next, next += wide;
     }
+}
+
+/* ---------- edits ---------- */
+
+/* Whether an edit applies to token t of the block, whose entry has this value. */
+static int applies(const sp_edit *e, int64_t t, float value, room_t *r) {
+    int64_t position = r->position + t;
+    if (e->is_watch) {
+        r->remembered[e->slot * BLOCK + t] = value;
+        return 0;
+    }
+    if (position < e->first || position >= e->stop) return 0;
+    if (e->slot >= 0 && !(r->remembered[e->slot * BLOCK + t] > e->above)) return 0;
+    for (int64_t i = 0; i < e->n_after; i++)
+        if (r->tokens[t] == e->after[i]) return 1;
+    return !e->n_after;
+}
+
+/* Entries are ascending, before and after. */
+static void edit_entry(const sp_edit *e, int64_t t, few_t *few, room_t *r) {
+    int64_t i = 0;
+    while (i < few->n && few->indices[i] < e->index) i++;
+    int64_t is_there = i < few->n && few->indices[i] == e->index, rest = few->n - i - is_there;
+    float value = is_there ? few->values[i] : 0.0f;
+    if (!applies(e, t, value, r)) return;
+    value = e->factor * value + e->shift;
+    int64_t stays = value != 0.0f;
+    memmove(few->values + i + stays, few->values + i + is_there, (size_t)rest * sizeof(float));
+    memmove(few->indices + i + stays, few->indices + i + is_there, (size_t)rest * sizeof(int32_t));
+    if (stays) few->values[i] = value, few->indices[i] = (int32_t)e->index;
+    few->n += stays - is_there;
+}
+
+static void edit_few(const sp_decoder *m, int64_t layer, int64_t site, int64_t t, room_t *r) {
+    if (!m->edits) return;
+    const int64_t *start = m->edit_starts + layer * SITES + site;
+    for (int64_t e = start[0]; e < start[1]; e++) edit_entry(m->edits + e, t, r->few + t, r);
+}
+
+static void edit_stream(const sp_decoder *m, int64_t layer, int64_t n, room_t *r) {
+    if (!m->edits) return;
+    const int64_t *start = m->edit_starts + layer * SITES + BLOCK_OUT;
+    for (int64_t e = start[0]; e < start[1]; e++)
+        for (int64_t t = 0; t < n; t++) {
+            float *x = r->x + t * m->d_model + m->edits[e].index;
+            if (applies(m->edits + e, t, *x, r)) *x = m->edits[e].factor * *x + m->edits[e].shift;
+        }
 }
 
 /* Add what a product gave to the residual stream. */
@@ -304,12 +372,14 @@ static int run_attention(sp_decoder *m, int64_t number, int64_t n, int64_t posit
     for (int64_t t = 0; t < n; t++) {
         norm(m, r->x + t * d, layer->attn_norm, r->normed);
         if ((status = keep(m, r->normed, d, layer->k_attn_in, r->few + t, r->sizes))) return status;
+        edit_few(m, number, ATTN_IN, t, r);
     }
     multiply_all(m, &layer->qkv, r->few, n, r->hidden, r->wide);
     attend(m, number, n, position, r->wide, r->scores, r->hidden);
     for (int64_t t = 0; t < n; t++) {
         float *y = r->hidden + t * heads;
         if ((status = keep(m, y, heads, layer->k_attn_out, r->few + t, r->sizes))) return status;
+        edit_few(m, number, ATTN_OUT, t, r);
     }
     multiply_all(m, &layer->out, r->few, n, r->hidden, r->wide);
     add_all(n * d, r->wide, r->x);
@@ -323,6 +393,7 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
     for (int64_t t = 0; t < n; t++) {
         norm(m, r->x + t * d, layer->mlp_norm, r->normed);
         if ((status = keep(m, r->normed, d, layer->k_mlp_in, r->few + t, r->sizes))) return status;
+        edit_few(m, number, MLP_IN, t, r);
     }
     multiply_all(m, &layer->gate_up, r->few, n, r->hidden, r->wide);
     for (int64_t t = 0; t < n; t++) {
@@ -330,6 +401,7 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
         float *y = r->hidden + t * d_mlp;
         for (int64_t i = 0; i < d_mlp; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * gate[d_mlp + i];
         if ((status = keep(m, y, d_mlp, layer->k_mlp_hidden, r->few + t, r->sizes))) return status;
+        edit_few(m, number, MLP_HIDDEN, t, r);
     }
     multiply_all(m, &layer->down, r->few, n, r->hidden, r->wide);
     add_all(n * d, r->wide, r->x);
@@ -339,6 +411,7 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
         memset(x, 0, (size_t)d * sizeof(float));
         for (int64_t i = 0; i < r->few->n; i++) x[r->few->indices[i]] = r->few->values[i];
     }
+    edit_stream(m, number, n, r);
     return SP_OK;
 }
 
@@ -359,6 +432,8 @@ SP_EXPORT int sp_decode(sp_decoder *m, const int32_t *tokens, int64_t n, int64_t
             few_t row = {&one, (int32_t *)&tokens[start + t], 1};
             multiply(m, &m->embedding, &row, r.x + t * d);
         }
+        r.tokens = tokens + start;
+        r.position = position + start;
         for (int64_t l = 0; l < m->n_layers; l++) {
             int status = run_attention(m, l, block, position + start, &r);
             if (!status) status = run_mlp(m, l, block, &r);

@@ -1,21 +1,31 @@
-"""Keys and values of the tokens that were read."""
+"""Keys and values of the tokens that were read, and how the reading is steered."""
 
 import numpy as np
 
 from sparsepath.errors import ConfigError
 from sparsepath.kernels.by_input import Floats
 from sparsepath.runtime.language.shape import Shape
+from sparsepath.trace.edits import Program
 
 
 class Cache:
     """Keys and values of one text, up to a number of positions."""
 
-    def __init__(self, shape: Shape, capacity: int) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        capacity: int,
+        *,
+        steering: Program | None = None,
+        n_prompt: int | None = None,
+    ) -> None:
         """Make room.
 
         Args:
             shape: of the model.
             capacity: positions, at least 1.
+            steering: edits of hidden states while the text is read; None: none.
+            n_prompt: tokens of the prompt; None: all of `capacity`.
 
         Raises:
             ConfigError: if the model was not trained on so many.
@@ -33,3 +43,5 @@ class Cache:
         self.capacity = capacity
         self.length = 0
         """Tokens read so far."""
+        self.steering = steering
+        self.n_prompt = capacity if n_prompt is None else n_prompt

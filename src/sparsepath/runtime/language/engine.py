@@ -6,6 +6,7 @@ Read with: `plain.py` (what is computed), `weights.py` (how weights are stored).
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,6 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.artifacts.edit import Edit
+from sparsepath.artifacts.edit_text import parse_edit
+from sparsepath.artifacts.steering import read_preset
 from sparsepath.config import Form, GenerateOptions
 from sparsepath.errors import ConfigError, DataError, ModelError
 from sparsepath.kernels.by_input import Floats
@@ -21,9 +25,12 @@ from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.native import NativePass
 from sparsepath.runtime.language.pieces import Stops, TextStream
 from sparsepath.runtime.language.plain import PlainPass
+from sparsepath.runtime.language.ranges import read_ranges
 from sparsepath.runtime.language.sampling import choose
 from sparsepath.runtime.language.weights import read_weights
 from sparsepath.runtime.text import read_tokenizer
+from sparsepath.trace.edits import Program, compiled
+from sparsepath.trace.ranges import Ranges, check_strengths
 
 SCORED_AT_ONCE = 32
 """Tokens whose logits are held together while a text is scored."""
@@ -85,6 +92,7 @@ class Engine:
         form: Form = "int8",
         level: Level | None = None,
         threads: int = 1,
+        preset: str | None = None,
     ) -> None:
         """Load a model of the Llama kind, dense or with sparse hidden states.
 
@@ -94,14 +102,17 @@ class Engine:
             level: instruction set; None: the best that the processor has.
             threads: of the native code, at least 1; the result is the same, to the bit. Between
                 tokens they sleep.
+            preset: name of a steering preset in the folder, or its file, that is always on.
 
         Raises:
-            ConfigError: if `form` is not known, or `threads` is not positive.
-            ModelError: if files are missing, damaged or do not fit each other.
+            ConfigError: if `form` or `preset` is not known, `threads` is not positive, or the
+                preset was edited by hand.
+            ModelError: if files are missing, damaged or do not fit each other, or the preset
+                belongs to another model.
         """
         if threads < 1:
             raise ConfigError(f"{threads} threads", hint="give 1 or more, such as --threads 1")
-        folder = Path(folder)
+        self.folder = folder = Path(folder)
         self.weights = read_weights(folder, form)
         self.shape = self.weights.shape
         self.tokenizer = read_tokenizer(folder)
@@ -115,6 +126,65 @@ class Engine:
         if library() is not None:
             self._native = NativePass(self.weights, level=level, threads=threads)
         self._pass = self._native or PlainPass(self.weights)
+        self._ranges: Ranges | None = None
+        self._steering: Program | None = None
+        if preset is not None:
+            read = read_preset(folder, preset, self.weights.made_of)
+            self._steering = compiled(
+                read.edits, self.shape.sites, is_dense_allowed=read.is_dense_allowed
+            )
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What is steered now."""
+        return () if self._steering is None else self._steering.edits
+
+    @property
+    def is_dense_allowed(self) -> bool:
+        """Whether what a sparse model leaves dense may be steered now."""
+        return self._steering is not None and self._steering.is_dense_allowed
+
+    @property
+    def ranges(self) -> Ranges:
+        """How large values get on ordinary text; measured once a model, which takes seconds."""
+        if self._ranges is None:
+            self._ranges = read_ranges(self.folder, self.weights, self.tokenizer)
+        return self._ranges
+
+    def edit(self, text: str) -> Edit:
+        """Read an edit, such as `L02/117=8`; words in its condition become tokens of this model."""
+        return parse_edit(
+            text, lambda word: self.tokenizer.encode(word, add_special_tokens=False).ids
+        )
+
+    @contextmanager
+    def steered(
+        self, *edits: str | Edit, is_dense_allowed: bool = False, unsafe_strength: bool = False
+    ) -> Iterator[None]:
+        """Edit hidden states inside the block, beside what is steered already.
+
+        A text that was begun goes on as it was begun.
+
+        Args:
+            edits: such as `L02/117=8`.
+            is_dense_allowed: also edit what a sparse model leaves dense.
+            unsafe_strength: do not check strengths, which measures the model's usual values.
+
+        Raises:
+            ConfigError: if two edits contradict each other, or one is out of range or too strong.
+            ModelError: if a sparse model has no such sparse site.
+        """
+        before = self._steering
+        new = [self.edit(edit) if isinstance(edit, str) else edit for edit in edits]
+        is_allowed = is_dense_allowed or self.is_dense_allowed
+        program = compiled([*self.edits, *new], self.shape.sites, is_dense_allowed=is_allowed)
+        if not unsafe_strength and any(edit.operation != "suppress" for edit in new):
+            check_strengths(new, self.ranges)
+        self._steering = program if program.edits else None
+        try:
+            yield
+        finally:
+            self._steering = before
 
     def generate(
         self, prompt: str, options: GenerateOptions | None = None, *, facts: Written | None = None
@@ -164,7 +234,19 @@ class Engine:
         Returns:
             [tokens, vocabulary].
         """
-        return self.read(tokens, Cache(self.shape, len(tokens)), len(tokens))
+        return self.read(tokens, self.cache(len(tokens)), len(tokens))
+
+    def cache(self, capacity: int, *, n_prompt: int | None = None) -> Cache:
+        """Make room for one text, which is read as the engine is steered now.
+
+        Args:
+            capacity: tokens, at least 1.
+            n_prompt: of them in the prompt; None: all.
+
+        Raises:
+            ConfigError: if the model was not trained on so many.
+        """
+        return Cache(self.shape, capacity, steering=self._steering, n_prompt=n_prompt)
 
     def read(self, tokens: list[int], cache: Cache, n_logits: int) -> Floats:
         """Read tokens after those in a cache.
@@ -208,7 +290,7 @@ class Engine:
 
     def _nats(self, stretch: NDArray[np.int32]) -> float:
         """Sum up the surprise at each token but the first."""
-        cache = Cache(self.shape, len(stretch) - 1)
+        cache = self.cache(len(stretch) - 1)
         total = 0.0
         for start in range(0, len(stretch) - 1, SCORED_AT_ONCE):
             inputs = stretch[start : start + SCORED_AT_ONCE]
@@ -224,7 +306,7 @@ class Engine:
         """Choose tokens, and keep the time."""
         rng = np.random.default_rng(options.seed)
         room = max(len(prompt), min(self.shape.context, len(prompt) + options.tokens - 1))
-        cache = Cache(self.shape, room)
+        cache = self.cache(room, n_prompt=len(prompt))
         begun = time.perf_counter()
         logits = self._pass.run(np.array(prompt, np.int32), cache, 1)[0]
         facts.prompt_s = time.perf_counter() - begun

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sparsepath.kernels.by_input import KINDS, Floats
 from sparsepath.kernels.native import Level, best_level, library
 from sparsepath.runtime.language.cache import Cache
+from sparsepath.runtime.language.native_edits import NO_EDITS, NativeEdits
 from sparsepath.runtime.language.shape import SITES, rotations
 from sparsepath.runtime.language.weights import Matrix, Weights
 
@@ -67,6 +68,9 @@ class _Decoder(ctypes.Structure):
         ("head", _Matrix),
         *((name, _Pointer) for name in ADDRESSES),
         ("bytes_read", _Int),
+        ("edits", _Pointer),
+        ("edit_starts", _Pointer),
+        ("n_slots", _Int),
     )
 
 
@@ -95,6 +99,7 @@ class NativePass:
         decoder.layers = ctypes.addressof(self._layers)
         decoder.pool = self._pool(threads)
         self._decoder = decoder
+        self._edits = NO_EDITS
         self._scratch = np.zeros(0, np.float32)
         self._turned: tuple[Floats, Floats] = (np.zeros((0, 0), np.float32),) * 2
 
@@ -112,6 +117,10 @@ class NativePass:
             self._turned = np.ascontiguousarray(first), np.ascontiguousarray(second)
         decoder = self._decoder
         decoder.capacity = cache.capacity
+        if not self._edits.are_of(cache.steering, cache.n_prompt):
+            self._edits = NativeEdits(cache.steering, cache.n_prompt, shape.n_layers)
+            decoder.edits, decoder.edit_starts = self._edits.addresses
+            decoder.n_slots = self._edits.n_slots
         room = native.sp_decoder_room
         room.restype = _Int
         if len(self._scratch) < (needed := room(ctypes.byref(decoder))):

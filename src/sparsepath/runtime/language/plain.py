@@ -3,21 +3,29 @@
 Shape letters: T tokens, D width, H heads, P positions so far, V vocabulary.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.artifacts.neuron import Site
 from sparsepath.kernels.by_input import Floats
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.shape import Shape, rotations
-from sparsepath.runtime.language.weights import Layer, Matrix, Weights
+from sparsepath.runtime.language.weights import Matrix, Weights
+from sparsepath.trace.edits import Where, edited
+
+Tap = Callable[[int, Site, Floats], None]
+"""Is told layer, site and hidden states, [T, width], after TopK and edits."""
 
 
 class PlainPass:
     """Runs a model with matrices written out in fp32."""
 
-    def __init__(self, weights: Weights) -> None:
-        """Take the weights; they are written out one at a time."""
+    def __init__(self, weights: Weights, tap: Tap | None = None) -> None:
+        """Take the weights, which are written out one at a time, and who looks on."""
         self._weights = weights
+        self._tap = tap
 
     def run(self, tokens: NDArray[np.int32], cache: Cache, n_logits: int) -> Floats:
         """Read tokens after those in the cache.
@@ -34,20 +42,27 @@ class PlainPass:
         start, n = cache.length, len(tokens)
         cosines, sines = (part[start:] for part in rotations(shape, start + n))
         x_TD = _rows(weights.embedding, tokens)
-        for number, layer in enumerate(weights.layers):
-            x_TD = self._layer(x_TD, number, layer, cache, (cosines, sines))
+        where = Where(np.arange(start, start + n), tokens, cache.n_prompt, {})
+        for number in range(shape.n_layers):
+            x_TD = self._layer(x_TD, number, cache, (cosines, sines), where)
         cache.length += n
         final = _norm(x_TD[n - n_logits :], weights.final_norm, shape.eps)
         return _times(final, weights.head)
 
     def _layer(
-        self, x: Floats, number: int, layer: Layer, cache: Cache, turned: tuple[Floats, Floats]
+        self, x: Floats, number: int, cache: Cache, turned: tuple[Floats, Floats], where: Where
     ) -> Floats:
         """Run one block."""
-        shape = self._weights.shape
+        shape, layer = self._weights.shape, self._weights.layers[number]
+        spots = {} if cache.steering is None else cache.steering.spots
 
-        def site(name: str, hidden: Floats) -> Floats:
-            return sparse(hidden, shape.kept(name, number), shape)
+        def site(name: Site, hidden: Floats) -> Floats:
+            hidden = sparse(hidden, shape.kept(name, number), shape)
+            if (edits := spots.get((number, name))) is not None:
+                hidden = edited(hidden, edits, where)
+            if self._tap is not None:
+                self._tap(number, name, hidden)
+            return hidden
 
         normed = site("attn_in", _norm(x, layer.attn_norm, shape.eps))
         heads = _attend(_times(normed, layer.qkv), number, shape, cache, turned)

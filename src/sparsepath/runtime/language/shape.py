@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.artifacts.neuron import IN_ORDER, Site
 from sparsepath.errors import ModelError
+from sparsepath.trace.edits import Sites
 
 FAMILIES = ("llama", "mistral", "qwen2", "sparsepath_topk")
 """Values of `model_type` that are known."""
 
-SITES = ("attn_in", "attn_out", "mlp_in", "mlp_hidden", "block_out")
+SITES = IN_ORDER
 """Where hidden states may be sparse, in the order of the native code."""
 
 
@@ -50,6 +52,18 @@ class Shape:
     """Token that begins a text, if any."""
     end_ids: tuple[int, ...] = ()
     """Tokens that end a text."""
+
+    @property
+    def sites(self) -> Sites:
+        """What can be edited."""
+        widths: dict[Site, int] = dict.fromkeys(SITES, self.d_model)
+        widths |= {"attn_out": self.n_heads * self.head_dim, "mlp_hidden": self.d_mlp}
+        return Sites(
+            n_layers=self.n_layers,
+            widths=widths,
+            sparse={site: self.topk[site] for site in SITES if site in self.topk},
+            n_sparse_layers=self.n_layers - self.n_dense_layers,
+        )
 
     def kept(self, site: str, layer: int) -> int:
         """Give the entries that a site of a layer keeps; 0 where it is dense."""

@@ -71,32 +71,6 @@ class Source:
         return np.concatenate([self[f"{name}.bias"] for name in names])
 
 
-def model_files(folder: Path) -> list[Path]:
-    """List the files of a model.
-
-    Raises:
-        ModelError: if there are none, or parts are missing.
-    """
-    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if whole.is_file():
-        return [whole]
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, AttributeError) as err:
-        raise ModelError(
-            f"no model.safetensors in {folder}",
-            hint="give the folder of a model saved as safetensors",
-        ) from err
-    paths = [folder / Path(name).name for name in names]
-    missing = [path.name for path in paths if not path.is_file()]
-    if missing or not paths:
-        raise ModelError(
-            f"{folder} lacks {missing[0] if missing else 'its parts'}",
-            hint="copy the model folder again, whole",
-        )
-    return paths
-
-
 def header(path: Path) -> tuple[int, dict[str, Any]]:
     """Give where a file's data begins, and what it holds; the file was checked before."""
     with path.open("rb") as file:

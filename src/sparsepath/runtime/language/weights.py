@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from sparsepath.artifacts.provenance import sha256_file
+from sparsepath.artifacts.model_files import model_files, weights_sha256
 from sparsepath.config import Form
 from sparsepath.errors import ConfigError, ModelError
 from sparsepath.kernels.by_input import PACK, TOPS, Floats, stored, written_out
 from sparsepath.runtime.language.shape import Shape, read_shape
-from sparsepath.runtime.language.source import Source, header, model_files
+from sparsepath.runtime.language.source import Source, header
 
 VERSION = "1"
 """Of the files; others are made again."""
@@ -79,6 +79,8 @@ class Weights(NamedTuple):
     layers: list[Layer]
     n_bytes: int
     """Of all of them as stored."""
+    made_of: str
+    """Hash of the model's weights; of several files, joined by commas."""
 
 
 def read_weights(folder: Path, form: Form) -> Weights:
@@ -95,18 +97,17 @@ def read_weights(folder: Path, form: Form) -> Weights:
     if form not in get_args(Form):
         raise ConfigError(f"weights in {form!r}", hint=f"use one of {', '.join(get_args(Form))}")
     shape = read_shape(folder)
-    files = model_files(folder)
-    digest = ",".join(sha256_file(path) for path in files)
+    digest = weights_sha256(folder)
     kept = folder / f"decode-{form}.safetensors"
     tensors = _read_kept(kept, digest)
     if tensors is None:
-        tensors = dict(_made(Source(files), shape, form))
+        tensors = dict(_made(Source(model_files(folder)), shape, form))
         facts = {"version": VERSION, "made_of": digest, "form": form}
         # Without a file the weights are there all the same.
         with contextlib.suppress(OSError, SafetensorError):
             _write_kept(kept, tensors, facts)
             tensors = _read_kept(kept, digest) or tensors
-    return _weights(shape, form, tensors)
+    return _weights(shape, form, tensors, digest)
 
 
 def form_of(name: str, form: Form) -> Form:
@@ -183,7 +184,9 @@ def _read_kept(path: Path, digest: str) -> Tensors | None:
     }
 
 
-def _weights(shape: Shape, form: Form, tensors: Mapping[str, NDArray[Any]]) -> Weights:
+def _weights(
+    shape: Shape, form: Form, tensors: Mapping[str, NDArray[Any]], made_of: str
+) -> Weights:
     """Put the parts together.
 
     Raises:
@@ -233,4 +236,5 @@ def _weights(shape: Shape, form: Form, tensors: Mapping[str, NDArray[Any]]) -> W
         vector("final_norm", d),
         layers,
         sum(tensor.nbytes for tensor in tensors.values()),
+        made_of,
     )

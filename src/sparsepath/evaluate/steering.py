@@ -1,0 +1,171 @@
+"""Try an edit beside the unsteered model, and save it as a preset of the model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sparsepath.artifacts.edit import Edit
+from sparsepath.artifacts.model_files import weights_sha256
+from sparsepath.artifacts.steering import (
+    FOLDER,
+    EditLimit,
+    Preset,
+    check_preset,
+    make_preset,
+    preset_names,
+    read_preset_file,
+    write_preset,
+)
+from sparsepath.config import Form, GenerateOptions
+from sparsepath.errors import ConfigError, SparsepathError
+from sparsepath.runtime.language.engine import Engine
+from sparsepath.runtime.language.shape import locate_language_model
+from sparsepath.trace.ranges import limit_of
+
+
+class Steering(NamedTuple):
+    """What steers a model."""
+
+    edits: Sequence[str] = ()
+    """Such as `L02/117=8`."""
+    preset: str | None = None
+    """Name of one in the model's folder, or its file."""
+    is_dense_allowed: bool = False
+    """Also edit what a sparse model leaves dense."""
+    unsafe_strength: bool = False
+    """Allow strengths beyond a neuron's limit."""
+
+
+class Tried(NamedTuple):
+    """What a model writes with one seed."""
+
+    seed: int
+    unsteered: str
+    steered: str
+
+
+def try_steering(
+    model: Path | str,
+    prompt: str,
+    steering: Steering,
+    options: Sequence[GenerateOptions],
+    *,
+    form: Form = "int8",
+) -> list[Tried]:
+    """Let a model write on after a prompt, without and with steering, on the same seeds.
+
+    Args:
+        model: folder of a language model of the Llama kind, or of a training.
+        prompt: at least one token.
+        steering: at least one edit, or a preset.
+        options: how to write; one output of each kind for each.
+        form: how weights are stored.
+
+    Raises:
+        ConfigError: if there is nothing to try, or an edit is out of range or too strong.
+        ModelError: if the model cannot be read, has no such site, or the preset is of another one.
+    """
+    if not steering.edits and steering.preset is None:
+        raise ConfigError("nothing to try", hint='give --steer "L02/117=8" or --preset NAME')
+    folder = locate_language_model(Path(model))
+    steered = Engine(folder, form=form, preset=steering.preset)
+    plain = Engine(folder, form=form) if steering.preset is not None else steered
+    found = []
+    for asked in options:
+        before = "".join(plain.generate(prompt, asked))
+        with steered.steered(
+            *steering.edits,
+            is_dense_allowed=steering.is_dense_allowed,
+            unsafe_strength=steering.unsafe_strength,
+        ):
+            after = "".join(steered.generate(prompt, asked))
+        found.append(Tried(asked.seed, before, after))
+    return found
+
+
+def save_preset(
+    model: Path | str,
+    name: str,
+    steering: Steering,
+    *,
+    note: str = "",
+    author: str | None = None,
+) -> Path:
+    """Save edits as a preset in a model's folder, over one of the same name.
+
+    Args:
+        model: folder of a language model of the Llama kind, or of a training.
+        name: letters, digits, `.`, `-`, `_`.
+        steering: at least one edit, beside those of a preset, if one is named.
+        note: what it is for.
+        author: None: the name of the user of this machine.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: if the edits contradict each other, are out of range or too strong.
+        ModelError: if the model cannot be read, or has no such sparse site.
+        RunError: if the folder cannot be written.
+    """
+    engine = Engine(locate_language_model(Path(model)), form="fp32", preset=steering.preset)
+    with engine.steered(
+        *steering.edits,
+        is_dense_allowed=steering.is_dense_allowed,
+        unsafe_strength=steering.unsafe_strength,
+    ):
+        preset = make_preset(
+            name,
+            engine.edits,
+            engine.weights.made_of,
+            limits=[_limit(edit, engine) for edit in engine.edits],
+            is_dense_allowed=engine.is_dense_allowed,
+            author=author,
+            note=note,
+        )
+    return write_preset(engine.folder, preset)
+
+
+class Listed(NamedTuple):
+    """A preset in a model's folder."""
+
+    name: str
+    preset: Preset | None
+    """None where it cannot be used."""
+    trouble: str
+    """Why; empty where it can."""
+
+
+def list_presets(model: Path | str) -> list[Listed]:
+    """List the presets of a model, also those that cannot be used, with the reason.
+
+    Args:
+        model: folder of a language model, or of a training.
+
+    Raises:
+        ModelError: if there is no model.
+    """
+    folder = locate_language_model(Path(model))
+    found, digest = [], weights_sha256(folder)
+    for name in preset_names(folder):
+        preset, trouble = None, ""
+        try:
+            preset = read_preset_file(folder / FOLDER / f"{name}.json")
+            check_preset(preset, digest)
+        except SparsepathError as err:
+            preset, trouble = None, err.message
+        found.append(Listed(name, preset, trouble))
+    return found
+
+
+def _limit(edit: Edit, engine: Engine) -> EditLimit:
+    """Write down how strong an edit may be."""
+    limit = limit_of(edit.place, engine.ranges)
+    most = limit.factor if edit.operation == "scale" else limit.value
+    return EditLimit(
+        neuron=edit.neuron,
+        largest=limit.largest,
+        value=limit.value,
+        factor=limit.factor,
+        is_exceeded=abs(edit.value) > most,
+    )
