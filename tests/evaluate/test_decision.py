@@ -8,8 +8,12 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.decision import read_card
+from sparsepath.artifacts.neuron import Neuron, read_place
 from sparsepath.cli.main import main
+from sparsepath.concepts.build import build_catalogue
+from sparsepath.concepts.options import CatalogueOptions
 from sparsepath.errors import ConfigError, ModelError, RunError
 from sparsepath.evaluate.decision import card_of, explain_token, replay
 from sparsepath.models.language import fresh_llama, fresh_topk, train_byte_tokenizer
@@ -133,6 +137,29 @@ def test_options_of_language_models_are_refused_elsewhere(tmp_path: Path) -> Non
     result = _run(tmp_path, TEXT, "--site", "L00")
     assert result.exit_code == 1
     assert "--site is for language models" in result.output
+
+
+def test_neurons_are_named_by_the_catalogue_beside_the_model(tmp_path: Path) -> None:
+    folder = _save(tmp_path / "model", 0)
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n\n".join(f"one two three four five six {n}" for n in range(400)))
+    options = CatalogueOptions(tokens=3000, length=16)
+    built = build_catalogue(folder, str(corpus), options)
+    told = explain_token(folder, TEXT)
+    (layer, site), first = read_place(told.site), told.neurons[0]
+    with Catalogue(built.path) as catalogue:
+        line = catalogue.lines_of([catalogue.id_of(Neuron.parse(first.name))])[0]
+    assert (layer, site) == (1, "block_out")
+    assert first.label == line.label
+    card = card_of(folder, told, Asked())
+    assert card.catalogue_sha256 is not None
+    assert replay(folder, card) == []
+    with Catalogue(built.path) as catalogue:
+        catalogue.remark(Neuron.parse(first.name), by="Ann", label="counting")
+    (found,) = replay(folder, card)
+    assert (found.figure, found.now) == ("neurons[0].label", "counting")
+    at_mlp = explain_token(folder, TEXT, Asked(place=(0, "mlp_hidden")))
+    assert {neuron.label for neuron in at_mlp.neurons} == {None}
 
 
 def test_it_is_shown_in_both_languages(model: Path) -> None:

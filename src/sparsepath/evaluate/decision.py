@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sparsepath.artifacts.catalogue import CATALOGUE_FILE, Catalogue
 from sparsepath.artifacts.decision import (
     TOLERANCE,
     CardQuestion,
@@ -11,11 +12,11 @@ from sparsepath.artifacts.decision import (
     text_sha256,
 )
 from sparsepath.artifacts.model_files import weights_sha256
-from sparsepath.artifacts.neuron import SITES
-from sparsepath.artifacts.provenance import machine, now_utc, package_versions
+from sparsepath.artifacts.neuron import SITES, Neuron
+from sparsepath.artifacts.provenance import machine, now_utc, package_versions, sha256_file
 from sparsepath.errors import ConfigError, ModelError
 from sparsepath.models.causal import load_causal
-from sparsepath.pathways.next_token import Asked, NextToken, explain_next_token
+from sparsepath.pathways.next_token import Asked, Labels, NextToken, explain_next_token
 from sparsepath.runtime.language.shape import locate_language_model
 
 LISTS = ("words", "neurons", "heads", "sites", "left_out")
@@ -33,6 +34,8 @@ class Difference(NamedTuple):
 def explain_token(model: Path | str, text: str, asked: Asked | None = None) -> NextToken:
     """Explain why a language model goes on as it does.
 
+    Where a catalogue lies beside the model, neurons are shown with what it says they stand for.
+
     Args:
         model: folder of a model of the Llama kind, or of a training.
         text: at least one token.
@@ -42,8 +45,27 @@ def explain_token(model: Path | str, text: str, asked: Asked | None = None) -> N
         ModelError: if the model cannot be read, or is of another kind.
         ConfigError: if a token or a place is not the model's.
         DataError: if the text is empty or too long.
+        RunError: if the catalogue is damaged, or of another model.
     """
-    return explain_next_token(load_causal(locate_language_model(Path(model))), text, asked)
+    folder = locate_language_model(Path(model))
+    loaded = load_causal(folder)
+    if not (folder / CATALOGUE_FILE).is_file():
+        return explain_next_token(loaded, text, asked)
+    with Catalogue(folder) as catalogue:
+        return explain_next_token(loaded, text, asked, labels=_labels(catalogue))
+
+
+def _labels(catalogue: Catalogue) -> Labels:
+    """Give the labels of a catalogue; a neuron that it does not have gets none."""
+
+    def label(neuron: Neuron) -> str | None:
+        layers = catalogue.facts.layers.get(neuron.site, ())
+        if neuron.layer not in layers:
+            return None
+        (line,) = catalogue.lines_of([catalogue.id_of(neuron)])
+        return line.label
+
+    return label
 
 
 def card_of(
@@ -58,6 +80,8 @@ def card_of(
         keeps_text: whether the text may stand in the card; else only its hash does, and the words
             and tokens of the evidence are left out.
     """
+    folder = locate_language_model(Path(model))
+    catalogue = folder / CATALOGUE_FILE
     layer, _, site = told.site.partition(".")
     evidence = asdict_plain(told)
     del evidence["text"]
@@ -78,7 +102,8 @@ def card_of(
             seed=asked.seed,
         ),
         evidence=evidence,
-        model_sha256=weights_sha256(locate_language_model(Path(model))),
+        model_sha256=weights_sha256(folder),
+        catalogue_sha256=sha256_file(catalogue) if catalogue.is_file() else None,
         versions=package_versions(),
         machine=str(machine().get("cpu", "")),
         created_utc=now_utc(),
