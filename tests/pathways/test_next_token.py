@@ -93,6 +93,9 @@ def test_values_of_another_text_take_the_neurons_place(planted: LoadedCausal) ->
     # The cat's entry 3 becomes the dog's, which is nothing.
     assert told.test.swapped == pytest.approx(told.test.removed, rel=1e-3)
     assert len(told.test.random_swapped) == 20
+    # Texts stand beside each other by their ends.
+    asked = Asked(target="sat", against="ran", contrast="cat", share=0.01)
+    assert explain_next_token(planted, "the dog cat", asked).test.swapped == pytest.approx(1.0)
 
 
 def test_the_asked_order_turns_the_sign(planted: LoadedCausal) -> None:
