@@ -57,3 +57,11 @@ def test_garbage_collection_is_on_again_afterwards() -> None:
     assert gc.isenabled()
     time_interleaved({"a": lambda row: row}, ROWS, rng=np.random.default_rng(0))
     assert gc.isenabled()
+
+
+def test_processor_time_leaves_out_what_others_did() -> None:
+    times = time_interleaved(
+        {"asleep": lambda _row: time.sleep(0.02)}, ROWS[:1], rng=np.random.default_rng(0),
+        clock=time.thread_time_ns,
+    )  # fmt: skip
+    assert times["asleep"].max() < 10
