@@ -46,10 +46,10 @@ SHARE = 1 / 8
 """Share of the entries that a token keeps."""
 
 FIT = FitConfig(
-    learning_rate=7e-4,
+    learning_rate=1e-3,
     classifier_rate_factor=5.0,
     batch_size=64,
-    max_epochs=4.0,
+    max_epochs=30.0,
     n_evaluations=2,
     short_epochs=math.inf,
 )
