@@ -143,7 +143,8 @@ def sparse_twin(full: PathwayClassifier) -> PathwayClassifier:
     shared.load_state_dict(
         {name: value.clone() for name, value in shared.state_dict().items()}, assign=True
     )
-    return shared.eval()
+    shared.eval()
+    return shared
 
 
 def _affordable(work: Workspace, lessons: Lessons, budget_s: float) -> _Affordable | None:
