@@ -105,6 +105,7 @@ def run_folder_page() -> str:
         ("run.json and results.json", "sparsepath.artifacts.schema"),
         ("analysis.json", "sparsepath.artifacts.analysis"),
         ("explanations.jsonl, one line", "sparsepath.artifacts.explanation"),
+        ("neurons.json of a sparse model", "sparsepath.artifacts.neurons"),
         ("Rows of a benchmark", "sparsepath.artifacts.benchmark"),
     )
     head = (FOLDER.parent / "_run_folder.md").read_text(encoding="utf-8")

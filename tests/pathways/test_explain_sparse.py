@@ -1,5 +1,6 @@
 """Neurons of a sparse model explain its answers: exactly where that is possible, tested always."""
 
+import html
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -67,13 +68,14 @@ def test_scores_after_the_last_layer_are_exact_shares_of_the_margin(
     assert found.is_exact
     with torch.no_grad(), record_sparse(last) as values:
         last(torch.tensor([tokenizer.encode(TEXT).ids]))
-    weight = last.classifier.weight[2] - last.classifier.weight[1]
+    weight = (last.classifier.weight[2] - last.classifier.weight[1]).detach()
+    bias = last.classifier.bias.detach()
     means = torch.tensor([neuron.mean for neuron in neurons.neurons])
     shares = ((values[0][0].mean(dim=0) - means) * weight).tolist()
     for unit in found.units:
         assert unit.name.startswith("L02/")
         assert unit.score == pytest.approx(shares[int(unit.name[4:])], abs=1e-4)
-    nothing = float(last.classifier.bias[2] - last.classifier.bias[1]) + float(weight @ means)
+    nothing = float(bias[2] - bias[1]) + float(weight @ means)
     assert found.test.margin_of_nothing == pytest.approx(nothing, abs=1e-4)
     assert nothing + sum(shares) == pytest.approx(found.margin, abs=1e-4)
     named = sum(unit.score for unit in found.units)
@@ -162,10 +164,11 @@ def test_what_neurons_stand_for_is_shown(
     found = explained(last, tokenizer, neurons)
     stream = io.StringIO()
     print_explanation(found, Console(file=stream, width=160), lang)
-    page = explanation_html(found, lang)
+    page = html.unescape(explanation_html(found, lang))
     for shown in (stream.getvalue(), page):
         assert WORDS[lang]["stand_for"] in shown
         assert WORDS[lang]["neurons_exact"] in shown.replace("\n", "")
         assert str(found.neurons[0].label) in shown
         assert "{" not in shown.split("</style>")[-1]
-    assert WORDS[lang]["neurons_line"] in explanation_html(replace(found, is_exact=False), lang)
+    estimated = html.unescape(explanation_html(replace(found, is_exact=False), lang))
+    assert WORDS[lang]["neurons_line"] in estimated

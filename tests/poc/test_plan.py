@@ -64,4 +64,4 @@ def test_a_long_run_gives_training_what_the_last_stages_do_not_need() -> None:
     spare_s = plan.left_s - sum(LEAST_S.values())
     usual = spare_s * STAGE_WEIGHTS["full"] / sum(STAGE_WEIGHTS.values())
     assert plan.budget_s("full") > usual * 1.1
-    assert sum(plan.budget_s(stage) for stage in MOST_S) < 0.07 * 7200
+    assert sum(plan.budget_s(stage) for stage in MOST_S) < 0.09 * 7200

@@ -318,9 +318,9 @@ def _make_sparse(encoder: PreTrainedModel, config: PathwayConfig) -> nn.ModuleDi
         for site, setting in kept.get("topk", {}).items():
             if site not in SITES:
                 raise ValueError(f"topk names {site!r}; the sites are {', '.join(SITES)}")
-            mlp_out = layer.get_submodule(paths.mlp_out)
+            mlp_out: Any = layer.get_submodule(paths.mlp_out)
             is_hidden = site == "mlp_hidden"
-            width = mlp_out.in_features if is_hidden else encoder.config.hidden_size
+            width = int(mlp_out.in_features) if is_hidden else int(encoder.config.hidden_size)
             if not 1 <= setting["k"] <= width or setting["by"] not in {"value", "magnitude"}:
                 raise ValueError(f"topk of layer {number} keeps {setting} of {width} entries")
             found = SparseSite(TopK(width, setting["k"], by=setting["by"]))

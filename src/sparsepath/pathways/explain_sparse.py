@@ -48,8 +48,8 @@ class _Neurons(NamedTuple):
 
     widths: list[int]
     """Entries of each sparse site."""
-    means: list[Float[Tensor, " width"]]
-    """By site."""
+    means: list[Tensor]
+    """By site, one entry for each of its entries."""
     active: Bool[Tensor, " neurons"]
     """Which fire in the text."""
 

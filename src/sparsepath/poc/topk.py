@@ -46,10 +46,10 @@ SHARE = 1 / 8
 """Share of the entries that a token keeps."""
 
 FIT = FitConfig(
-    learning_rate=7e-4,
+    learning_rate=1e-3,
     classifier_rate_factor=5.0,
     batch_size=64,
-    max_epochs=4.0,
+    max_epochs=30.0,
     n_evaluations=2,
     short_epochs=math.inf,
 )
@@ -143,7 +143,8 @@ def sparse_twin(full: PathwayClassifier) -> PathwayClassifier:
     shared.load_state_dict(
         {name: value.clone() for name, value in shared.state_dict().items()}, assign=True
     )
-    return shared.eval()
+    shared.eval()
+    return shared
 
 
 def _affordable(work: Workspace, lessons: Lessons, budget_s: float) -> _Affordable | None:

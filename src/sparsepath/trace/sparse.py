@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from sparsepath.errors import ShapeError
@@ -43,8 +42,8 @@ def record_sparse(model: PathwayClassifier) -> Iterator[Values]:
 @contextmanager
 def gated_sparse(
     model: PathwayClassifier,
-    gates: Sequence[Float[Tensor, "*batch width"]],
-    means: Sequence[Float[Tensor, " width"]],
+    gates: Sequence[Tensor],
+    means: Sequence[Tensor],
 ) -> Iterator[None]:
     """Run the model inside the block with every kept neuron scaled by its gate.
 
@@ -52,8 +51,8 @@ def gated_sparse(
 
     Args:
         model: with sparse sites; its weights stay untouched.
-        gates: per site [W], or [B, W] for one set per example.
-        means: per site, what a neuron becomes at gate 0.
+        gates: per site [W], or [B, W] for one set per example; W differs from site to site.
+        means: per site [W], what a neuron becomes at gate 0.
 
     Raises:
         ShapeError: if gates and means are not of the model's sites.
@@ -78,10 +77,8 @@ def gated_sparse(
 
 
 @torch.no_grad()
-def sparse_means(
-    model: PathwayClassifier, batches: Iterable[Batch]
-) -> list[Float[Tensor, " width"]]:
-    """Average what every sparse site keeps over the real tokens of `batches`, in float64.
+def sparse_means(model: PathwayClassifier, batches: Iterable[Batch]) -> list[Tensor]:
+    """Average what every sparse site keeps, [W] each, over the real tokens of `batches`.
 
     Args:
         model: put into evaluation mode for the time of the call.
