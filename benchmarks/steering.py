@@ -47,8 +47,8 @@ SITES = ("attn_in", "attn_out", "mlp_in", "mlp_hidden", "block_out")
 PRESET = ("L00/3=1", "L02/17*1.5", "L03.M0021+0.5@answer", "L05/8=off if L04/2 fires")
 STRENGTHS = (0.5, 1.0, 2.0, 4.0)
 """Times the usual largest value, with the sign that the concept has."""
-READ, HELD_OUT = 200, 40
-"""Documents of the corpus, from its beginning and from its end."""
+READ, HELD_OUT, NEUTRAL = 200, 40, 12
+"""Documents of the corpus, from its beginning and from its end; of these, neutral texts."""
 TRIED = 2
 """Neurons of each concept."""
 
@@ -162,7 +162,7 @@ def steered(
     """Find a neuron and strength for one concept, and measure them again with fresh seeds."""
     neutral = str(place / "neutral.txt")
     common: dict[str, Any] = {
-        "neutral": neutral, "n_neutral": HELD_OUT, "tokens": 40, "unsafe_strength": True,
+        "neutral": neutral, "n_neutral": NEUTRAL, "tokens": 40, "unsafe_strength": True,
     }  # fmt: skip
     sweeps = []
     for name, sign in candidates:
