@@ -79,3 +79,20 @@ def test_the_conversions_of_the_page_are_understood(
         done = CliRunner().invoke(main, command)
         assert done.exit_code == 1
         assert "models/smollm2" in done.stderr
+
+
+def test_the_page_about_steering_works(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    page = "docs/how-to/steering.md"
+    found = commands(page, "steering ") + commands(page, "generate ")
+    assert [command[1] for command in found[:5]] == ["try", "sweep", "save", "list", "apply"]
+    for command in found:
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, (command, done.output)
+    names: dict[str, object] = {}
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, page, "exec"), names)
+    assert "def main(" in capsys.readouterr().out

@@ -24,6 +24,8 @@ BASE_MODULES = (
     "sparsepath.data.split",
     "sparsepath.data.stdlib_docs",
     "sparsepath.evaluate.doctor",
+    "sparsepath.evaluate.steering",
+    "sparsepath.evaluate.steering_sweep",
     "sparsepath.report",
     "sparsepath.report.neuron",
     "sparsepath.runtime.engine",
