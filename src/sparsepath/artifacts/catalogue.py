@@ -247,15 +247,23 @@ class Catalogue:
         remarks = self.database.execute(
             "SELECT label, note, verdict, by, at FROM note WHERE neuron = ? ORDER BY rowid", (id_,)
         )
+        automatic, guess, kind, f1, control, held_out, fired, largest, dead, on, details = row
         return NeuronCard(
-            self.lines_of([id_])[0],
-            *row[:8],
-            bool(row[8]),
-            bool(row[9]),
-            Details.model_validate_json(row[10]),
-            tuple(TokenLine(*token) for token in tokens),
-            tuple(self._contexts(id_)),
-            tuple(Remark(*remark) for remark in remarks),
+            line=self.lines_of([id_])[0],
+            automatic=automatic,
+            guess=guess,
+            kind=kind,
+            f1=f1,
+            control=control,
+            held_out=held_out,
+            fired=fired,
+            largest=largest,
+            is_dead=bool(dead),
+            is_always_on=bool(on),
+            details=Details.model_validate_json(details),
+            fires_on=tuple(TokenLine(*token) for token in tokens),
+            contexts=tuple(self._contexts(id_)),
+            remarks=tuple(Remark(*remark) for remark in remarks),
         )
 
     def _contexts(self, id_: int) -> list[Context]:

@@ -61,15 +61,13 @@ def layer_summaries(catalogue: Catalogue) -> list[LayerSummary]:
     """Sum up every layer, by site."""
     rows = catalogue.database.execute(
         "SELECT site, layer, COUNT(*), SUM(is_dead), SUM(is_always_on), "
-        "SUM(score >= ?), AVG(CASE WHEN is_dead THEN NULL ELSE score END), "
+        "COALESCE(SUM(score >= ?), 0), AVG(CASE WHEN is_dead THEN NULL ELSE score END), "
         "AVG(CASE WHEN is_dead THEN NULL ELSE token_entropy END), "
         "AVG(CASE WHEN is_dead THEN NULL ELSE semantic_entropy END) "
         "FROM neuron GROUP BY site, layer ORDER BY site, layer",
         (catalogue.facts.least_score,),
     )
-    return [
-        LayerSummary(*(0 if i == 5 and x is None else x for i, x in enumerate(r))) for r in rows
-    ]
+    return [LayerSummary(*row) for row in rows]
 
 
 def search_words(

@@ -134,7 +134,7 @@ def layer_consistency(found: Profiles) -> list[Consistency]:
     return result
 
 
-def _others(rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _others(rows: np.ndarray) -> np.ndarray:
     """Give each row another one of them."""
     order = np.random.default_rng(SEED).permutation(len(rows))
     found = np.empty_like(rows)
@@ -142,12 +142,12 @@ def _others(rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
     return found
 
 
-def _alike(a: Profiles, b: Profiles) -> np.ndarray:  # type: ignore[type-arg]
+def _alike(a: Profiles, b: Profiles) -> np.ndarray:
     """Give the likeness of each neuron to itself; NaN where it does not fire in both."""
     return np.where(a.fired & b.fired, likeness(a.tokens, b.tokens), np.nan)
 
 
-def _settled(read: list[Profiles], to_last: list[np.ndarray]) -> np.ndarray:  # type: ignore[type-arg]
+def _settled(read: list[Profiles], to_last: list[np.ndarray]) -> np.ndarray:
     """Give the first catalogue from which on each neuron means what it means in the last; -1."""
     found = np.where(read[-1].fired, len(read) - 1, -1)
     for i in range(len(read) - 2, -1, -1):
@@ -160,8 +160,8 @@ def _life(
     number: int,
     names: Sequence[str],
     read: list[Profiles],
-    to_last: list[np.ndarray],  # type: ignore[type-arg]
-    settled: np.ndarray,  # type: ignore[type-arg]
+    to_last: list[np.ndarray],
+    settled: np.ndarray,
 ) -> Life:
     """Follow one neuron."""
     moments = []
@@ -204,7 +204,7 @@ def _step(
     i: int,
     name: str,
     read: list[Profiles],
-    settled: np.ndarray,  # type: ignore[type-arg]
+    settled: np.ndarray,
 ) -> Step:
     """Sum up one catalogue."""
     now = read[i]

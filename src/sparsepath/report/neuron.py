@@ -69,8 +69,8 @@ def neuron_json(card: NeuronCard) -> dict[str, Any]:
         "contexts": [context._asdict() for context in card.contexts],
         "remarks": [remark._asdict() for remark in card.remarks],
     }
-    line = plain.pop("line")._asdict() | {"neuron": card.line.neuron.name}
-    return line | plain
+    del plain["line"]
+    return card.line._asdict() | {"neuron": card.line.neuron.name} | plain
 
 
 def print_neuron(card: NeuronCard, console: Console) -> None:
