@@ -8,7 +8,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -204,7 +204,8 @@ def _recording(
 
 def _text(read: Recorded, model: PreTrainedModel) -> Text:
     """Find out what may be asked of the text."""
-    embedding = model.get_input_embeddings().weight.detach().float().numpy()
+    table: Any = model.get_input_embeddings()
+    embedding = table.weight.detach().float().numpy()
     clusters, n_clusters = meaning_clusters(read, embedding)
     finding = Part(read, clusters, held_out=False)
     held_out = Part(read, clusters, held_out=True)

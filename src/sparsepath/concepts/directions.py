@@ -62,9 +62,11 @@ def _columns(model: PreTrainedModel, place: SitePlace) -> Float[Tensor, "feature
     block: Any = model.get_submodule(f"model.layers.{place.layer}")
     if place.site == "block_out":
         return torch.eye(place.width)
-    if place.site == "attn_out":
-        return block.self_attn.o_proj.weight
-    return block.mlp.down_proj.weight if place.site == "mlp_hidden" else None
+    maps: dict[str, Tensor] = {
+        "attn_out": block.self_attn.o_proj.weight,
+        "mlp_hidden": block.mlp.down_proj.weight,
+    }
+    return maps.get(place.site)
 
 
 def _strongest(effects: Tensor, sign: int) -> list[list[tuple[int, float]]]:

@@ -75,4 +75,5 @@ def _centres(vectors: Floats, n: int, random: np.random.Generator) -> Floats:
 def _unit(vectors: Floats) -> Floats:
     """Give vectors length one; those of length zero stay."""
     lengths = np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True))
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    found: Floats = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return found

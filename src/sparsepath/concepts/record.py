@@ -92,7 +92,11 @@ def record(
         state = State(state.place, digest, is_last)
         if not some:
             break
-        _write(model, some, recording, shards, state, lambda n, d=done: tell(d * length + n))
+
+        def told(n: int, before: int = done * length) -> None:
+            tell(before + n)
+
+        _write(model, some, recording, shards, state, told)
     return shards
 
 

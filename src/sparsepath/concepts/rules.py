@@ -37,7 +37,9 @@ class Part(NamedTuple):
     def bits(self, questions: Questions, *, held_out: bool) -> Bits:
         """Answer it at all positions of a part of the text."""
         if self.feature is not None:
-            return (questions.held_out if held_out else questions.finding)[self.feature]
+            answers = questions.held_out if held_out else questions.finding
+            found: Bits = answers[self.feature]
+            return found
         assert self.category is not None
         codes = questions.categories[self.category]
         table = np.zeros(codes.category.n, bool)

@@ -48,12 +48,13 @@ def read_language_model(folder: Path) -> PreTrainedModel:
         ModelError: if files are missing or damaged, or the model is of another kind.
     """
     if not is_sparse(folder):
-        return read_parent(str(folder)).eval()
+        dense: PreTrainedModel = read_parent(str(folder)).eval()
+        return dense
     if (folder / WEIGHTS).exists():
         check_safetensors(folder / WEIGHTS)
     try:
         with quiet():
-            model = TopKForCausalLM.from_pretrained(
+            model: PreTrainedModel = TopKForCausalLM.from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
             )
     except (OSError, ValueError, RuntimeError, KeyError) as err:
@@ -61,4 +62,5 @@ def read_language_model(folder: Path) -> PreTrainedModel:
             f"{folder} cannot be loaded ({str(err).splitlines()[0]})",
             hint="copy the model folder again, whole",
         ) from err
-    return model.eval()
+    model.eval()
+    return model

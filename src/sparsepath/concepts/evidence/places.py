@@ -60,7 +60,7 @@ class Places(Evidence):
         return ((since >= 0) & (since < 7)).reshape(-1)
 
 
-def _since(marks: Mask, places: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _since(marks: Mask, places: np.ndarray) -> np.ndarray:
     """Count the tokens since the last mark in the row; -1 where there is none."""
     last = np.maximum.accumulate(np.where(marks, places, -1), axis=1)
     return np.where(last < 0, -1, places - last)

@@ -88,7 +88,8 @@ class Meanings(Evidence):
 
     def mask(self, view: View, number: int) -> Mask:
         """Say where the last words are of a cluster."""
-        return view.clusters == number
+        found: Mask = view.clusters == number
+        return found
 
 
 def _name(counts: Counter[str], everywhere: Counter[str]) -> str:
