@@ -16,7 +16,7 @@ from sparsepath.steering.baselines import (
     random_neurons,
 )
 from sparsepath.steering.judge import read_words, word_judge
-from sparsepath.steering.measures import mean_ci95, repetition, share_ci95
+from sparsepath.steering.measures import repetition, repetition_ci95, share_ci95
 from sparsepath.steering.sweep import recommend
 from sparsepath.trace.ranges import Range
 
@@ -50,10 +50,12 @@ def test_repetition_is_the_share_of_grams_seen_before() -> None:
 
 
 def test_intervals_are_those_of_the_books() -> None:
-    assert share_ci95(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)  # Wilson
-    assert share_ci95(0, 10)[0] == 0.0
-    assert mean_ci95([1.0, 2.0, 3.0]) == pytest.approx((2 - 1.1316, 2 + 1.1316), abs=1e-3)
-    assert mean_ci95([0.5]) == (0.5, 0.5)
+    assert share_ci95(5.0, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)  # Wilson
+    assert share_ci95(0.0, 10)[0] == 0.0
+    assert repetition_ci95([0.1, 0.2, 0.3], 10**6) == pytest.approx((0.0868, 0.3132), abs=1e-3)
+    # No output repeats anything: the interval is that of none of 100 grams.
+    assert repetition_ci95([0.0, 0.0], 100) == share_ci95(0.0, 100)
+    assert repetition_ci95([0.0], 0) == (0.0, 0.0)
 
 
 def test_a_direction_is_added_as_strongly_as_the_neurons_are() -> None:
@@ -87,7 +89,7 @@ def test_random_neurons_fire_and_are_not_the_steered_ones() -> None:
 def _point(strength: float | None, share: float, is_fluent: bool = True) -> SweepPoint:
     return SweepPoint(
         way="neuron", strength=strength, n=40, share=share,
-        share_ci95=share_ci95(round(40 * share), 40),
+        share_ci95=share_ci95(float(round(40 * share)), 40),
         bits_per_byte=2.0, bits_ratio=1.0, repetition=0.0, repetition_ci95=(0.0, 0.0),
         is_fluent=is_fluent,
     )  # fmt: skip

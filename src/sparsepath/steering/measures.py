@@ -14,7 +14,11 @@ Z95 = 1.959964
 """Standard errors of a 95 % interval."""
 
 
-def repetition(tokens: Sequence[int], n: int = 4) -> float:
+GRAM = 4
+"""Tokens of a gram."""
+
+
+def repetition(tokens: Sequence[int], n: int = GRAM) -> float:
     """Give the share of n-grams that occurred earlier in the same output, 0 to 1.
 
     Args:
@@ -25,7 +29,7 @@ def repetition(tokens: Sequence[int], n: int = 4) -> float:
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
-def share_ci95(count: int, n: int) -> Interval:
+def share_ci95(count: float, n: int) -> Interval:
     """Give the 95 % Wilson interval of a share.
 
     Args:
@@ -38,9 +42,18 @@ def share_ci95(count: int, n: int) -> Interval:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def mean_ci95(values: Sequence[float]) -> Interval:
-    """Give the 95 % interval of a mean, by its standard error."""
-    middle = float(np.mean(values))
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    half = Z95 * spread / math.sqrt(len(values))
-    return middle - half, middle + half
+def repetition_ci95(shares: Sequence[float], n_grams: int) -> Interval:
+    """Give the 95 % interval of the mean repetition of outputs.
+
+    The wider of two: by the standard error over outputs, and the Wilson interval of all grams
+    together, since outputs that all repeat nothing have no spread.
+
+    Args:
+        shares: `repetition` of each output, at least one.
+        n_grams: of all outputs together.
+    """
+    middle = float(np.mean(shares))
+    spread = float(np.std(shares, ddof=1)) if len(shares) > 1 else 0.0
+    half = Z95 * spread / math.sqrt(len(shares))
+    low, high = share_ci95(middle * n_grams, n_grams) if n_grams else (middle, middle)
+    return min(low, middle - half), max(high, middle + half)

@@ -8,7 +8,7 @@ import numpy as np
 from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.steering_sweep import Goal, Recommended, SweepPoint
 from sparsepath.steering.judge import Judge
-from sparsepath.steering.measures import mean_ci95, repetition, share_ci95
+from sparsepath.steering.measures import GRAM, repetition, repetition_ci95, share_ci95
 
 MOST_BITS = 1.05
 """Bits per byte on neutral text may grow by so much."""
@@ -72,6 +72,7 @@ def _point(way: Way, writer: Writer, judge: Judge, base: SweepPoint | None) -> S
     outputs = writer.outputs(way)
     carries = judge.carries([output.text for output in outputs])
     repeated = [repetition(output.tokens) for output in outputs]
+    n_grams = sum(max(0, len(output.tokens) - GRAM + 1) for output in outputs)
     bits = writer.bits_per_byte(way)
     ratio = bits / base.bits_per_byte if base else 1.0
     mean = float(np.mean(repeated))
@@ -80,11 +81,11 @@ def _point(way: Way, writer: Writer, judge: Judge, base: SweepPoint | None) -> S
         strength=way.strength,
         n=len(outputs),
         share=sum(carries) / len(outputs),
-        share_ci95=share_ci95(sum(carries), len(outputs)),
+        share_ci95=share_ci95(float(sum(carries)), len(outputs)),
         bits_per_byte=bits,
         bits_ratio=ratio,
         repetition=mean,
-        repetition_ci95=mean_ci95(repeated),
+        repetition_ci95=repetition_ci95(repeated, n_grams),
         accuracy=writer.accuracy(way),
         is_fluent=base is None or (ratio <= MOST_BITS and mean <= base.repetition_ci95[1]),
         example=outputs[0].text,
