@@ -25,6 +25,7 @@ import numpy as np
 from _concepts import CONCEPTS
 from decode import SHAPES, by_engine, saved, sparse
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
+from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Neuron, Site
 from sparsepath.artifacts.provenance import machine, now_utc, package_versions
 from sparsepath.artifacts.steering_sweep import Sweep, SweepPoint
@@ -37,7 +38,6 @@ from sparsepath.kernels.by_input import Floats
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.engine import Engine
 from sparsepath.runtime.language.plain import PlainPass
-from sparsepath.runtime.language.shape import locate_language_model
 from sparsepath.runtime.timing import time_interleaved
 from sparsepath.steering.judge import Judge, word_judge
 

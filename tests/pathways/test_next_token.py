@@ -11,8 +11,8 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.errors import ConfigError, DataError
-from sparsepath.models.causal import LoadedCausal, load_causal
 from sparsepath.models.language import fresh_llama, fresh_topk
+from sparsepath.models.language_folder import LoadedLanguageModel, load_language_model
 from sparsepath.pathways.explain_words import Lang
 from sparsepath.pathways.next_token import Asked, NextToken, explain_next_token
 from sparsepath.pathways.next_token_render import next_token_html, print_next_token
@@ -30,7 +30,7 @@ def _tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def planted() -> LoadedCausal:
+def planted() -> LoadedLanguageModel:
     """After "cat" comes "sat", by entry 3; "ran" by the weaker entry 4."""
     model = fresh_topk(
         fresh_llama(
@@ -54,10 +54,10 @@ def planted() -> LoadedCausal:
         head[WORDS.index("ran"), CAT_RAN] = 1.0
         model.model.embed_tokens.weight.copy_(embedding)
         model.lm_head.weight = torch.nn.Parameter(head)
-    return LoadedCausal(model, _tokenizer())
+    return LoadedLanguageModel(model, _tokenizer())
 
 
-def test_the_planted_neuron_is_named(planted: LoadedCausal) -> None:
+def test_the_planted_neuron_is_named(planted: LoadedLanguageModel) -> None:
     told = explain_next_token(planted, "the dog cat", Asked(against="ran", share=0.5))
     assert (told.target, told.answer, told.against) == ("sat", "sat", "ran")
     assert told.site == "L01.block_out"
@@ -80,14 +80,14 @@ def test_the_planted_neuron_is_named(planted: LoadedCausal) -> None:
     assert sum(told.test.random_kept) / 20 < 0.9
 
 
-def test_a_word_left_out_changes_the_answer(planted: LoadedCausal) -> None:
+def test_a_word_left_out_changes_the_answer(planted: LoadedLanguageModel) -> None:
     told = explain_next_token(planted, "dog cat", Asked(target="sat", against="ran"))
     first = told.left_out[0]
     assert (first.text, first.answer) == ("cat", "ran")
     assert first.margin < 0
 
 
-def test_values_of_another_text_take_the_neurons_place(planted: LoadedCausal) -> None:
+def test_values_of_another_text_take_the_neurons_place(planted: LoadedLanguageModel) -> None:
     asked = Asked(target="sat", against="ran", contrast="the the dog", share=0.5)
     told = explain_next_token(planted, "the dog cat", asked)
     # The cat's entry 3 becomes the dog's, which is nothing.
@@ -98,7 +98,7 @@ def test_values_of_another_text_take_the_neurons_place(planted: LoadedCausal) ->
     assert explain_next_token(planted, "the dog cat", asked).test.swapped == pytest.approx(1.0)
 
 
-def test_the_asked_order_turns_the_sign(planted: LoadedCausal) -> None:
+def test_the_asked_order_turns_the_sign(planted: LoadedLanguageModel) -> None:
     told = explain_next_token(planted, "cat", Asked(target="ran", against="sat", share=1.0))
     assert told.margin < 0
     assert told.answer == "sat"
@@ -113,7 +113,7 @@ def _nothing(_neuron: Neuron) -> str | None:
     return None
 
 
-def test_the_same_seed_gives_the_same(planted: LoadedCausal) -> None:
+def test_the_same_seed_gives_the_same(planted: LoadedLanguageModel) -> None:
     one, two, other = (
         explain_next_token(planted, "the dog cat", Asked(seed=seed)) for seed in (0, 0, 1)
     )
@@ -134,28 +134,28 @@ def test_the_same_seed_gives_the_same(planted: LoadedCausal) -> None:
     ],
 )
 def test_what_cannot_be_asked_is_told(
-    planted: LoadedCausal, text: str, asked: Asked, message: str
+    planted: LoadedLanguageModel, text: str, asked: Asked, message: str
 ) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
         explain_next_token(planted, text, asked)
 
 
-def test_a_dense_model_is_explained_too(planted: LoadedCausal) -> None:
+def test_a_dense_model_is_explained_too(planted: LoadedLanguageModel) -> None:
     dense = fresh_llama(
         vocabulary=8, length=16, d_model=12, n_layers=3, n_heads=2, n_kv_heads=2, d_mlp=8, seed=0
     ).eval()
-    told = explain_next_token(LoadedCausal(dense, planted.tokenizer), "the cat")
+    told = explain_next_token(LoadedLanguageModel(dense, planted.tokenizer), "the cat")
     assert (told.site, told.is_sparse, told.n_active) == ("L01.block_out", False, 24)
     assert sum(word.score for word in told.words) == pytest.approx(told.margin, rel=1e-3)
     at_mlp = explain_next_token(
-        LoadedCausal(dense, planted.tokenizer), "the cat", Asked(place=(0, "mlp_hidden"))
+        LoadedLanguageModel(dense, planted.tokenizer), "the cat", Asked(place=(0, "mlp_hidden"))
     )
     assert at_mlp.neurons[0].name.startswith("L00.M")
     assert abs(at_mlp.rest) > 1e-6  # the stream goes past the MLP
 
 
 @pytest.fixture(scope="module")
-def told(planted: LoadedCausal) -> NextToken:
+def told(planted: LoadedLanguageModel) -> NextToken:
     return explain_next_token(
         planted, "<b> the dog cat", Asked(against="ran", contrast="dog"), labels=lambda _: "pets"
     )
@@ -183,7 +183,7 @@ def test_both_languages_have_the_same_words() -> None:
     assert TOKEN_WORDS["en"].keys() == TOKEN_WORDS["ja"].keys()
 
 
-def test_nearly_level_tokens_get_no_shares(planted: LoadedCausal) -> None:
+def test_nearly_level_tokens_get_no_shares(planted: LoadedLanguageModel) -> None:
     told = explain_next_token(planted, "the the", Asked(target="mat", against="x"))
     assert not told.test.has_lead
     console = Console(record=True, width=400, force_terminal=False)
@@ -191,8 +191,8 @@ def test_nearly_level_tokens_get_no_shares(planted: LoadedCausal) -> None:
     assert "nearly level" in console.export_text()
 
 
-def test_a_folder_is_read(planted: LoadedCausal, tmp_path: Path) -> None:
+def test_a_folder_is_read(planted: LoadedLanguageModel, tmp_path: Path) -> None:
     planted.model.save_pretrained(tmp_path)
     planted.tokenizer.save(str(tmp_path / "tokenizer.json"))
-    again = explain_next_token(load_causal(tmp_path), "the dog cat", Asked(against="ran"))
+    again = explain_next_token(load_language_model(tmp_path), "the dog cat", Asked(against="ran"))
     assert again == explain_next_token(planted, "the dog cat", Asked(against="ran"))

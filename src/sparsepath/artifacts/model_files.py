@@ -7,6 +7,21 @@ from sparsepath.artifacts.provenance import sha256_file
 from sparsepath.errors import ModelError
 
 
+def locate_language_model(path: Path) -> Path:
+    """Give the model folder that a path means: itself, or the model of a training's folder.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    for folder in (path, path / "model"):
+        if (folder / "config.json").is_file():
+            return folder
+    raise ModelError(
+        f"no language model at {path}",
+        hint="give a folder with config.json, or the folder of a finished `sparsepath train`",
+    )
+
+
 def weights_sha256(folder: Path) -> str:
     """Give the hash of a model's weights; of several files, joined by commas.
 

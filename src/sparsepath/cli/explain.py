@@ -73,13 +73,13 @@ def explain_command(
       $ sparsepath explain runs/lm "import numpy as" --target np --card card.json
     """
     with needs_extra("train", "sparsepath explain"):
-        from sparsepath.models.causal import is_causal
+        from sparsepath.models.language_folder import is_language_model
     if asked["replay"] is not None:
         _replay(model, asked["replay"], text)
         return
     if text is None:
         raise ConfigError("nothing to explain", hint="give a text after the model")
-    is_language = any(is_causal(folder) for folder in (model, model / "model"))
+    is_language = any(is_language_model(folder) for folder in (model, model / "model"))
     if not is_language:
         given = [name for name in ("site", "contrast", "card") if asked[name] is not None]
         if given:

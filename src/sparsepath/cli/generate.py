@@ -52,8 +52,8 @@ def generate_command(  # noqa: PLR0913 - options
     Example:
       $ sparsepath generate runs/stdlib-lm-topk "def main(" --tokens 40
     """
+    from sparsepath.artifacts.model_files import locate_language_model
     from sparsepath.runtime.language.engine import Engine, Written
-    from sparsepath.runtime.language.shape import locate_language_model
 
     asked = GenerateOptions(**options)
     text = sys.stdin.read() if prompt == "-" else prompt

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from sparsepath.artifacts.catalogue import CATALOGUE_FILE, stamp_files
 from sparsepath.artifacts.catalogue_schema import CatalogueFacts
 from sparsepath.artifacts.catalogue_write import NeuronRow, Writer, new_catalogue
+from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Site
 from sparsepath.artifacts.provenance import now_utc, package_versions
 from sparsepath.concepts.directions import directions
@@ -33,8 +34,7 @@ from sparsepath.concepts.together import Patterns
 from sparsepath.concepts.vectors import embed, find_encoder
 from sparsepath.concepts.vocabulary import token_bytes
 from sparsepath.errors import ConfigError, ModelError
-from sparsepath.models.language_folder import find_language_folder, read_language_model
-from sparsepath.models.parent import read_parent_tokenizer
+from sparsepath.models.language_folder import load_language_model
 from sparsepath.trace.hidden import SitePlace, dense_places, sparse_places
 
 Say = Callable[[str], None]
@@ -138,9 +138,8 @@ def _subject(path: Path, options: CatalogueOptions) -> _Subject:
         ConfigError: if a site is not sparse, or dense and sparse are mixed up.
         ModelError: if it is dense and nothing is said of how to read it.
     """
-    folder = find_language_folder(path)
-    model = read_language_model(folder)
-    tokenizer = read_parent_tokenizer(str(folder))
+    folder = locate_language_model(path)
+    model, tokenizer = load_language_model(folder)
     places = sparse_places(model, options.sites)
     if not options.sites and any(place.site == "block_out" for place in places):
         places = [place for place in places if place.site == "block_out"]

@@ -23,8 +23,7 @@ from sparsepath.concepts.vectors import embed, find_encoder
 from sparsepath.data.tables import read_table
 from sparsepath.errors import ConfigError, DataError, ModelError
 from sparsepath.kernels.largest import largest
-from sparsepath.models.language_folder import read_language_model
-from sparsepath.models.parent import read_parent_tokenizer
+from sparsepath.models.language_folder import load_language_model
 from sparsepath.trace.hidden import SitePlace, watch
 
 MAX_TEXTS = 400
@@ -120,7 +119,7 @@ def load_subject(catalogue: Catalogue) -> Subject:
         for site in SITES
         for layer in facts.layers.get(site, ())
     ]
-    model, tokenizer = read_language_model(folder), read_parent_tokenizer(str(folder))
+    model, tokenizer = load_language_model(folder)
     return Subject(model, tokenizer, places, facts.is_sparse)
 
 

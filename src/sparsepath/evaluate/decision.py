@@ -11,13 +11,12 @@ from sparsepath.artifacts.decision import (
     DecisionCard,
     text_sha256,
 )
-from sparsepath.artifacts.model_files import weights_sha256
+from sparsepath.artifacts.model_files import locate_language_model, weights_sha256
 from sparsepath.artifacts.neuron import SITES, Neuron
 from sparsepath.artifacts.provenance import machine, now_utc, package_versions, sha256_file
 from sparsepath.errors import ConfigError, ModelError
-from sparsepath.models.causal import load_causal
+from sparsepath.models.language_folder import load_language_model
 from sparsepath.pathways.next_token import Asked, Labels, NextToken, explain_next_token
-from sparsepath.runtime.language.shape import locate_language_model
 
 LISTS = ("words", "neurons", "heads", "sites", "left_out")
 """Parts of the evidence that are lists of named scores."""
@@ -48,7 +47,7 @@ def explain_token(model: Path | str, text: str, asked: Asked | None = None) -> N
         RunError: if the catalogue is damaged, or of another model.
     """
     folder = locate_language_model(Path(model))
-    loaded = load_causal(folder)
+    loaded = load_language_model(folder)
     if not (folder / CATALOGUE_FILE).is_file():
         return explain_next_token(loaded, text, asked)
     with Catalogue(folder) as catalogue:

@@ -17,12 +17,12 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
+from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.config import Form, GenerateOptions, SuiteName
 from sparsepath.errors import ConfigError
 from sparsepath.evaluate.suites import SUITES, Item, SuiteScore, read_items
 from sparsepath.runtime.language.engine import Engine
 from sparsepath.runtime.language.pieces import Stops, TextStream
-from sparsepath.runtime.language.shape import locate_language_model
 
 Request = tuple[tuple[str, str], list[int], list[int]]
 

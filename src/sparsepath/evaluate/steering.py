@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sparsepath.artifacts.edit import Edit
-from sparsepath.artifacts.model_files import weights_sha256
+from sparsepath.artifacts.model_files import locate_language_model, weights_sha256
 from sparsepath.artifacts.steering import (
     FOLDER,
     EditLimit,
@@ -19,7 +19,6 @@ from sparsepath.artifacts.steering import (
 from sparsepath.config import Form, GenerateOptions
 from sparsepath.errors import ConfigError, SparsepathError
 from sparsepath.runtime.language.engine import Engine
-from sparsepath.runtime.language.shape import locate_language_model
 from sparsepath.trace.ranges import limit_of
 
 

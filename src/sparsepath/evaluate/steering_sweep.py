@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsepath.artifacts.edit import Edit
+from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Neuron, Site
 from sparsepath.artifacts.provenance import now_utc
 from sparsepath.artifacts.steering_sweep import Sweep, SweepPoint
@@ -22,7 +23,6 @@ from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.engine import Engine
 from sparsepath.runtime.language.plain import PlainPass
-from sparsepath.runtime.language.shape import locate_language_model
 from sparsepath.steering.baselines import (
     direction_edits,
     mean_difference,

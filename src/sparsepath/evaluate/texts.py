@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.config import Form
 from sparsepath.data.corpus import documents
 from sparsepath.errors import DataError
 from sparsepath.evaluate.suites import SuiteScore
 from sparsepath.runtime.language.engine import Engine
-from sparsepath.runtime.language.shape import locate_language_model
 
 
 def evaluate_texts(

@@ -1,41 +1,45 @@
 """A language model of the Llama kind from a folder, sparse or dense, ready to be looked into.
 
-Read with: `topk_lm.py` (sparse ones), `parent.py` (dense ones).
+Nothing of the folder runs: code that lies beside a sparse model's weights is our own, and the
+installed one is used instead. Read with: `topk_lm.py` (sparse ones), `parent.py` (models that
+others are made of).
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from transformers import PreTrainedModel
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from sparsepath.errors import ModelError
-from sparsepath.models.folder import WEIGHTS, check_safetensors, read_json_object
-from sparsepath.models.parent import read_parent
+from sparsepath.models import topk_lm as topk_lm  # transformers then knows the sparse kind
+from sparsepath.models.folder import WEIGHTS, check_safetensors, open_folder, read_json_object
+from sparsepath.models.parent import read_tokenizer_file
 from sparsepath.models.quiet import quiet
-from sparsepath.models.topk_lm import TopKForCausalLM
 
-SPARSE = "sparsepath_topk"
-"""`model_type` of a model whose hidden states keep only their largest entries."""
+LANGUAGE_KINDS = ("llama", "mistral", "qwen2", "sparsepath_topk")
+"""Values of `model_type` whose blocks have their parts at the same places."""
 
 
-def find_language_folder(path: Path) -> Path:
-    """Give the model folder that a path means: itself, or the model of a training's folder.
+class LoadedLanguageModel(NamedTuple):
+    """A language model in evaluation mode, in fp32, with its tokenizer."""
 
-    Raises:
-        ModelError: if there is none.
-    """
-    for folder in (path, path / "model"):
-        if (folder / "config.json").is_file():
-            return folder
-    raise ModelError(
-        f"no language model at {path}",
-        hint="give a folder with config.json, or the folder of a finished `sparsepath train`",
+    model: PreTrainedModel
+    tokenizer: Tokenizer
+
+
+def is_language_model(folder: Path) -> bool:
+    """Say whether a folder holds a language model, by its configuration alone."""
+    path = folder / "config.json"
+    return path.is_file() and read_json_object(path).get("model_type") in LANGUAGE_KINDS
+
+
+def load_language_model(folder: Path) -> LoadedLanguageModel:
+    """Load a model and its tokenizer; as `read_language_model`."""
+    return LoadedLanguageModel(
+        read_language_model(folder), read_tokenizer_file(folder / "tokenizer.json")
     )
-
-
-def is_sparse(folder: Path) -> bool:
-    """Say whether a folder holds a model with sparse hidden states; raises as the reader."""
-    return read_json_object(folder / "config.json").get("model_type") == SPARSE
 
 
 def read_language_model(folder: Path) -> PreTrainedModel:
@@ -47,15 +51,17 @@ def read_language_model(folder: Path) -> PreTrainedModel:
     Raises:
         ModelError: if files are missing or damaged, or the model is of another kind.
     """
-    if not is_sparse(folder):
-        dense: PreTrainedModel = read_parent(str(folder)).eval()
-        return dense
+    open_folder(folder, LANGUAGE_KINDS, allow_custom_code=True)
     if (folder / WEIGHTS).exists():
         check_safetensors(folder / WEIGHTS)
     try:
         with quiet():
-            model: PreTrainedModel = TopKForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
             )
     except (OSError, ValueError, RuntimeError, KeyError) as err:
         raise ModelError(

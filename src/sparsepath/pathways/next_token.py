@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sparsepath.artifacts.neuron import Neuron, Site
 from sparsepath.errors import ConfigError, DataError
-from sparsepath.models.causal import LoadedCausal
+from sparsepath.models.language_folder import LoadedLanguageModel
 from sparsepath.pathways.next_token_check import Decided, NextTokenTest, check, choose, swap_values
 from sparsepath.trace.frozen import Reading, frozen, is_sparse, reading
 
@@ -154,7 +154,11 @@ Labels = Callable[[Neuron], str | None]
 
 
 def explain_next_token(
-    loaded: LoadedCausal, text: str, asked: Asked | None = None, *, labels: Labels | None = None
+    loaded: LoadedLanguageModel,
+    text: str,
+    asked: Asked | None = None,
+    *,
+    labels: Labels | None = None,
 ) -> NextToken:
     """Explain how a text goes on.
 
@@ -315,7 +319,7 @@ def _without(
     ]
 
 
-def _swapped(loaded: LoadedCausal, contrast: str, decided: Decided) -> Tensor:
+def _swapped(loaded: LoadedLanguageModel, contrast: str, decided: Decided) -> Tensor:
     """Read another text; its last tokens stand for ours."""
     ids, _ = _encoded(loaded, contrast)
     with torch.no_grad(), reading(loaded.model) as found:
@@ -323,7 +327,7 @@ def _swapped(loaded: LoadedCausal, contrast: str, decided: Decided) -> Tensor:
     return swap_values(decided, found.sites[decided.place][0])
 
 
-def _encoded(loaded: LoadedCausal, text: str) -> tuple[list[int], list[str]]:
+def _encoded(loaded: LoadedLanguageModel, text: str) -> tuple[list[int], list[str]]:
     """Give the token ids of a text, and what each stands for in it."""
     encoding = loaded.tokenizer.encode(text)
     context = int(loaded.model.config.max_position_embeddings)
@@ -341,7 +345,7 @@ def _encoded(loaded: LoadedCausal, text: str) -> tuple[list[int], list[str]]:
     return list(encoding.ids), told
 
 
-def _place(loaded: LoadedCausal, asked: tuple[int, Site] | None) -> tuple[int, Site]:
+def _place(loaded: LoadedLanguageModel, asked: tuple[int, Site] | None) -> tuple[int, Site]:
     """Give the layer and site whose neurons are named."""
     n_layers = int(loaded.model.config.num_hidden_layers)
     if asked is not None:

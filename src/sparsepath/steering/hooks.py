@@ -19,9 +19,10 @@ from sparsepath.artifacts.edit_text import Encode, parse_condition, parse_edit
 from sparsepath.artifacts.model_files import weights_sha256
 from sparsepath.artifacts.steering import Preset, check_preset
 from sparsepath.errors import ConfigError, ModelError
-from sparsepath.steering.sites import body_of, hook_site, sites_of
+from sparsepath.steering.sites import body_of, sites_of
 from sparsepath.trace.edits import Program, Spot, Where, compiled, edited
 from sparsepath.trace.ranges import Ranges, check_strengths
+from sparsepath.trace.sites import hook_site
 
 
 @contextmanager
@@ -177,7 +178,8 @@ class _Steered:
             return
         self._handles.append(self._body.register_forward_pre_hook(self._begin, with_kwargs=True))
         for spot in self._programs[-1].spots:
-            self._handles.append(hook_site(self._body, *spot, self._change(spot)))
+            block = self._body.get_submodule(f"layers.{spot[0]}")
+            self._handles.append(hook_site(block, spot[1], self._change(spot)))
 
     def _change(self, spot: Spot) -> Any:
         """Make the function that edits one site."""

@@ -1,24 +1,13 @@
-"""Where the sites of a language model of transformers are.
+"""What a language model of transformers has that can be steered."""
 
-Shape letters: B texts, T tokens, W width of a site.
-"""
-
-from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+from torch import nn
 from transformers import PreTrainedModel
 
-from sparsepath.artifacts.neuron import Site
 from sparsepath.errors import ModelError
+from sparsepath.models.language_folder import LANGUAGE_KINDS
 from sparsepath.trace.edits import Sites
-
-FAMILIES = ("llama", "mistral", "qwen2", "sparsepath_topk")
-"""Values of `model_type` whose blocks have their parts at the same places."""
-
-Change = Callable[[Tensor], Tensor]
-"""Takes a hidden state after TopK, [B, T, W], and gives what takes its place."""
 
 
 def body_of(model: PreTrainedModel) -> nn.Module:
@@ -28,10 +17,10 @@ def body_of(model: PreTrainedModel) -> nn.Module:
         ModelError: if the model is of another kind.
     """
     kind = model.config.model_type
-    if kind not in FAMILIES:
+    if kind not in LANGUAGE_KINDS:
         raise ModelError(
             f"a model of type {kind!r} cannot be steered",
-            hint=f"use a language model of one of these types: {', '.join(FAMILIES)}",
+            hint=f"use a language model of one of these types: {', '.join(LANGUAGE_KINDS)}",
         )
     return model.base_model
 
@@ -56,33 +45,3 @@ def sites_of(model: PreTrainedModel) -> Sites:
         sparse=sparse,
         n_sparse_layers=n_layers - config.n_dense_layers if sparse else 0,
     )
-
-
-def hook_site(body: nn.Module, layer: int, site: Site, change: Change) -> RemovableHandle:
-    """Let a function change the hidden state of a site, after its TopK.
-
-    Args:
-        body: of the model.
-        layer: number of the block.
-        site: of it.
-        change: called at every forward pass.
-
-    Returns:
-        What takes the function away again.
-    """
-    block = body.get_submodule(f"layers.{layer}")
-    names = {
-        "block_out": "",
-        "attn_in": "input_layernorm",
-        "mlp_in": "post_attention_layernorm",
-        "attn_out": "self_attn.o_proj",
-        "mlp_hidden": "mlp.down_proj",
-    }
-    part = block.get_submodule(names[site])
-    if site not in ("attn_out", "mlp_hidden"):
-        return part.register_forward_hook(lambda _module, _inputs, output: change(output))
-    # A sparse map keeps the largest entries of its input itself.
-    topk = dict(part.named_children()).get("topk")
-    if topk is not None:
-        return topk.register_forward_hook(lambda _module, _inputs, output: change(output))
-    return part.register_forward_pre_hook(lambda _module, inputs: (change(inputs[0]),))

@@ -24,14 +24,13 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import eager_mask
 from transformers.models.llama.modeling_llama import repeat_kv
 
-from sparsepath.artifacts.neuron import Site
+from sparsepath.artifacts.neuron import SITES, Site
 from sparsepath.errors import ModelError
+from sparsepath.models.language_folder import LANGUAGE_KINDS
+from sparsepath.trace.sites import hook_site, keeps_few
 
 NAME = "sparsepath_frozen"
 """Of the attention function whose patterns have no gradient."""
-
-FROZEN = ("llama", "mistral", "qwen2", "sparsepath_topk")
-"""Values of `model_type` that are known."""
 
 Edit = Callable[[int, Site, Tensor], Tensor]
 """Changes a hidden state: layer, site, values [B, T, D]."""
@@ -65,10 +64,10 @@ def frozen(model: PreTrainedModel) -> Iterator[Scales]:
     Raises:
         ModelError: if the model is of another kind.
     """
-    if model.config.model_type not in FROZEN:
+    if model.config.model_type not in LANGUAGE_KINDS:
         raise ModelError(
             f"an answer of a {model.config.model_type} cannot be taken apart",
-            hint=f"use a language model of these kinds: {', '.join(FROZEN)}",
+            hint=f"use a language model of these kinds: {', '.join(LANGUAGE_KINDS)}",
         )
     before, scales = model.config._attn_implementation, Scales()
     with ExitStack() as undo, held_norms(model, scales):
@@ -111,14 +110,8 @@ def reading(model: PreTrainedModel, edit: Edit | None = None) -> Iterator[Readin
     found = Reading()
     with ExitStack() as undo:
         for number, layer in enumerate(_layers(model)):
-            places = _places(layer)
-            for site, (module, is_input) in places.items():
-                keep = _keeper(found, number, site, edit)
-                handle = (
-                    module.register_forward_pre_hook(_first_input(keep))
-                    if is_input
-                    else module.register_forward_hook(_output(keep))
-                )
+            for site in SITES:
+                handle = hook_site(layer, site, _keeper(found, number, site, edit))
                 undo.callback(handle.remove)
             projection = layer.self_attn.o_proj
             handle = projection.register_forward_pre_hook(
@@ -130,34 +123,13 @@ def reading(model: PreTrainedModel, edit: Edit | None = None) -> Iterator[Readin
 
 def is_sparse(model: PreTrainedModel, layer: int, site: Site) -> bool:
     """Say whether a site of a block keeps its largest entries only."""
-    module, _ = _places(_layers(model)[layer])[site]
-    return hasattr(module, "k_now")
+    return keeps_few(_layers(model)[layer], site)
 
 
 def _layers(model: PreTrainedModel) -> list[Any]:
     """Give the blocks."""
     body: Any = model.base_model
     return list(body.layers)
-
-
-def _places(layer: Any) -> dict[Site, tuple[nn.Module, bool]]:
-    """Give where a block's sites are read, and whether that is a module's input."""
-    attention_in, mlp_in = layer.input_layernorm, layer.post_attention_layernorm
-    o_proj, down_proj = layer.self_attn.o_proj, layer.mlp.down_proj
-    block_out = getattr(layer, "block_out", None)
-    return {
-        "block_out": (layer if block_out is None else block_out, False),
-        "attn_in": (getattr(attention_in, "topk", attention_in), False),
-        "attn_out": _into(o_proj),
-        "mlp_in": (getattr(mlp_in, "topk", mlp_in), False),
-        "mlp_hidden": _into(down_proj),
-    }
-
-
-def _into(projection: nn.Module) -> tuple[nn.Module, bool]:
-    """Give where the input of a projection is read: after its TopK, where it has one."""
-    topk = getattr(projection, "topk", None)
-    return (projection, True) if topk is None else (topk, False)
 
 
 def _keeper(
@@ -172,22 +144,6 @@ def _keeper(
         return values
 
     return keep
-
-
-def _output(keep: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
-    """Make a hook of what a module gives."""
-
-    def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
-        if isinstance(output, Tensor):
-            return keep(output)
-        return (keep(output[0]), *output[1:])
-
-    return hook
-
-
-def _first_input(keep: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
-    """Make a hook of what a module is given."""
-    return lambda _module, args: (keep(args[0]), *args[1:])
 
 
 def _held_norm(norm: Any, scales: Scales) -> Callable[[Tensor], Tensor]:

@@ -7,15 +7,17 @@ Shape letters: B rows, T tokens, D entries of the site.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from sparsepath.artifacts.neuron import Site
 from sparsepath.errors import ConfigError
 from sparsepath.models.topk_lm import SITES, TopKConfig
+from sparsepath.trace.sites import hook_site
 
 Seen = Callable[["SitePlace", Float[Tensor, "rows tokens width"]], None]
 """Called with the place and the hidden states of a pass."""
@@ -106,26 +108,10 @@ def watch(model: PreTrainedModel, places: Sequence[SitePlace], seen: Seen) -> It
     blocks: Any = model.get_submodule("model.layers")
     handles = []
     try:
-        handles = [_hook(blocks[place.layer], place, seen) for place in places]
+        handles = [
+            hook_site(blocks[place.layer], place.site, partial(seen, place)) for place in places
+        ]
         yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _hook(block: Any, place: SitePlace, seen: Seen) -> Any:
-    """Read one place: after a module, or where nothing is kept, before a projection."""
-    modules: dict[str, nn.Module] = {
-        "block_out": block,
-        "attn_in": block.input_layernorm,
-        "mlp_in": block.post_attention_layernorm,
-        "attn_out": block.self_attn.o_proj,
-        "mlp_hidden": block.mlp.down_proj,
-    }
-    module = modules[place.site]
-    if place.site in ("attn_out", "mlp_hidden"):
-        topk = getattr(module, "topk", None)
-        if topk is None:
-            return module.register_forward_pre_hook(lambda _m, args: seen(place, args[0]))
-        module = topk
-    return module.register_forward_hook(lambda _m, _args, output: seen(place, output))

@@ -70,21 +70,6 @@ class Shape:
         return 0 if layer >= self.n_layers - self.n_dense_layers else self.topk.get(site, 0)
 
 
-def locate_language_model(path: Path) -> Path:
-    """Give the model folder that a path means: itself, or the model of a training's folder.
-
-    Raises:
-        ModelError: if there is none.
-    """
-    for folder in (path, path / "model"):
-        if (folder / "config.json").is_file():
-            return folder
-    raise ModelError(
-        f"no language model at {path}",
-        hint="give a folder with config.json, or the folder of a finished `sparsepath train`",
-    )
-
-
 def read_shape(folder: Path) -> Shape:
     """Read the configuration of a model folder.
 
