@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from sparsepath.artifacts.neuron import Neuron, Site
 from sparsepath.errors import ConfigError, DataError
 from sparsepath.models.language_folder import LoadedLanguageModel
 from sparsepath.pathways.next_token_check import Decided, NextTokenTest, check, choose, swap_values
-from sparsepath.trace.frozen import Reading, frozen, is_sparse, reading
+from sparsepath.trace.frozen import frozen, is_sparse, reading
 
 MAX_NEURONS = 12
 """Neurons that are listed."""
@@ -178,67 +177,57 @@ def explain_next_token(
     if not 0 < asked.share <= 1:
         raise ConfigError(f"share = {asked.share}", hint="choose above 0 and up to 1")
     ids, texts = _encoded(loaded, text)
-    layer, site = _place(loaded, asked.place)
-    embedded = model.get_input_embeddings()(torch.tensor([ids])).detach().requires_grad_()
-    with frozen(model) as scales, reading(model) as found:
-        logits_V = model(inputs_embeds=embedded, use_cache=False).logits[0, -1].float()
-    target, against = _question(loaded.tokenizer, logits_V.detach(), asked)
-    margin = logits_V[target] - logits_V[against]
-    shares = _shares(margin, embedded, found, int(model.config.num_attention_heads))
-    decided = Decided(
-        model=model,
-        ids=ids,
-        question=(target, against),
-        margin=float(margin.detach()),
-        place=(layer, site),
-        reading=found,
-        scores=shares.sites,
-        scales=scales,
-    )
+    decided = question_of(loaded, ids, asked)
+    (layer, site), (target, against) = decided.place, decided.question
     named = choose(decided, asked.share)
     swapped = None if asked.contrast is None else _swapped(loaded, asked.contrast, decided)
     generator = torch.Generator().manual_seed(asked.seed)
     test = check(decided, named, swapped, asked.n_random, generator)
-    score_TD = shares.sites[layer, site]
+    score_TD = decided.scores[decided.place]
     tokenizer = loaded.tokenizer
     return NextToken(
         text=text,
         target=_written(tokenizer, target),
         against=_written(tokenizer, against),
-        answer=_written(tokenizer, int(logits_V.argmax())),
-        probability=float(logits_V.detach().softmax(-1)[target]),
+        answer=_written(tokenizer, int(decided.logits.argmax())),
+        probability=float(decided.logits.softmax(-1)[target]),
         margin=decided.margin,
         rest=decided.margin - float(score_TD.sum()),
         site=f"L{layer:02d}.{site}",
         is_sparse=is_sparse(model, layer, site),
         n_active=decided.n_active,
         n_named=len(named),
-        words=[WordShare(i, texts[i], float(x)) for i, x in enumerate(shares.words)],
-        neurons=_neurons(decided, named, embedded, texts, labels),
-        heads=_strongest_heads(shares.heads),
+        words=[WordShare(i, texts[i], float(x)) for i, x in enumerate(decided.words)],
+        neurons=_neurons(decided, named, texts, labels),
+        heads=_strongest_heads(decided.heads),
         sites=[
             SiteShare(
                 f"L{place[0]:02d}.{place[1]}",
-                int((found.sites[place] != 0).sum()),
+                int((decided.reading.sites[place] != 0).sum()),
                 float(scores.sum()),
             )
-            for place, scores in sorted(shares.sites.items())
+            for place, scores in sorted(decided.scores.items())
         ],
-        left_out=_without(decided, shares.words, texts, tokenizer),
+        left_out=_without(decided, texts, tokenizer),
         test=test,
     )
 
 
-class _Shares(NamedTuple):
-    """What everything adds to a margin, in logits."""
+def question_of(loaded: LoadedLanguageModel, ids: list[int], asked: Asked) -> Decided:
+    """Ask a model, and share the margin out to everything in it.
 
-    words: Float[Tensor, " tokens"]
-    sites: dict[tuple[int, Site], Float[Tensor, "tokens width"]]
-    heads: list[Float[Tensor, " heads"]]
-
-
-def _shares(margin: Tensor, embedded: Tensor, found: Reading, n_heads: int) -> _Shares:
-    """Multiply values by gradients."""
+    Args:
+        loaded: the model.
+        ids: of the text, no more than it reads.
+        asked: tokens and place; raises as `explain_next_token`.
+    """
+    model = loaded.model
+    place = _place(loaded, asked.place)
+    embedded = model.get_input_embeddings()(torch.tensor([ids])).detach().requires_grad_()
+    with frozen(model) as scales, reading(model) as found:
+        logits_V = model(inputs_embeds=embedded, use_cache=False).logits[0, -1].float()
+    question = _question(loaded.tokenizer, logits_V.detach(), asked)
+    margin = logits_V[question[0]] - logits_V[question[1]]
     places = list(found.sites)
     values = [embedded, *(found.sites[place] for place in places), *found.heads]
     gradients = torch.autograd.grad(margin, values, retain_graph=True, allow_unused=True)
@@ -246,18 +235,28 @@ def _shares(margin: Tensor, embedded: Tensor, found: Reading, n_heads: int) -> _
         torch.zeros_like(value[0]) if gradient is None else (value * gradient)[0].detach()
         for value, gradient in zip(values, gradients, strict=True)
     ]
-    n = len(places)
-    return _Shares(
-        products[0].sum(dim=-1),
-        dict(zip(places, products[1 : n + 1], strict=True)),
-        [product.unflatten(-1, (n_heads, -1)).sum(dim=(0, 2)) for product in products[n + 1 :]],
+    n, n_heads = len(places), int(model.config.num_attention_heads)
+    return Decided(
+        model=model,
+        ids=ids,
+        question=question,
+        logits=logits_V.detach(),
+        margin=float(margin.detach()),
+        place=place,
+        embedded=embedded,
+        reading=found,
+        scales=scales,
+        words=products[0].sum(dim=-1),
+        scores=dict(zip(places, products[1 : n + 1], strict=True)),
+        heads=[
+            product.unflatten(-1, (n_heads, -1)).sum(dim=(0, 2)) for product in products[n + 1 :]
+        ],
     )
 
 
 def _neurons(
     decided: Decided,
     named: list[int],
-    embedded: Tensor,
     texts: list[str],
     labels: Labels | None,
 ) -> list[NeuronShare]:
@@ -268,8 +267,10 @@ def _neurons(
     for flat in named[:MAX_NEURONS]:
         position, index = divmod(flat, width)
         neuron = Neuron(layer, site, index)
-        (gradient,) = torch.autograd.grad(values_TD[position, index], embedded, retain_graph=True)
-        reads_T = (gradient * embedded)[0].detach().sum(dim=-1)
+        (gradient,) = torch.autograd.grad(
+            values_TD[position, index], decided.embedded, retain_graph=True
+        )
+        reads_T = (gradient * decided.embedded)[0].detach().sum(dim=-1)
         order = reads_T.abs().argsort(descending=True)[:MAX_READS].tolist()
         told.append(
             NeuronShare(
@@ -296,14 +297,12 @@ def _strongest_heads(products: list[Tensor]) -> list[HeadShare]:
 
 
 @torch.no_grad()
-def _without(
-    decided: Decided, words: Tensor, texts: list[str], tokenizer: Tokenizer
-) -> list[LeftOut]:
+def _without(decided: Decided, texts: list[str], tokenizer: Tokenizer) -> list[LeftOut]:
     """Ask again without each of the strongest words; all these texts are equally long."""
     ids = decided.ids
     if len(ids) == 1:
         return []
-    speaking = words * (1.0 if decided.margin >= 0 else -1.0)
+    speaking = decided.words * (1.0 if decided.margin >= 0 else -1.0)
     order = speaking.argsort(descending=True)[:MAX_LEFT_OUT].tolist()
     rows = torch.tensor([[*ids[:i], *ids[i + 1 :]] for i in order])
     logits_BV = decided.model(input_ids=rows, use_cache=False).logits[:, -1].float()

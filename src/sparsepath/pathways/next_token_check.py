@@ -37,13 +37,22 @@ class Decided(NamedTuple):
     ids: list[int]
     question: tuple[int, int]
     """Ids of the token that is explained, and of the other."""
+    logits: Float[Tensor, " vocabulary"]
+    """Of the next token."""
     margin: float
     place: tuple[int, Site]
     """Layer and site whose neurons are named."""
+    embedded: Float[Tensor, "1 tokens width"]
+    """Input of the first layer, with its graph."""
     reading: Reading
-    scores: dict[tuple[int, Site], Float[Tensor, "tokens width"]]
     scales: Scales
     """Of the norms."""
+    words: Float[Tensor, " tokens"]
+    """What each token adds to the margin, in logits."""
+    scores: dict[tuple[int, Site], Float[Tensor, "tokens width"]]
+    """What each entry of each site adds."""
+    heads: list[Float[Tensor, " heads"]]
+    """What goes through each head, by layer."""
 
     @property
     def active(self) -> Tensor:
@@ -105,9 +114,9 @@ def choose(decided: Decided, share: float) -> list[int]:
     order = active[scores[active].argsort(descending=True, stable=True)].tolist()
     most = max(1, int(share * len(order)))
     sizes = sorted({min(most, round(1.3**i)) for i in range(60) if 1.3**i <= most * 1.3})
-    runs = run_masks(decided, [_only(decided, order[:size]) for size in sizes])
-    nothing = run_masks(decided, [_only(decided, [])]).margins[0]
-    kept = [_part(value, nothing, decided.margin) for value in runs.margins]
+    runs = run_masks(decided, [only(decided, order[:size]) for size in sizes])
+    nothing = run_masks(decided, [only(decided, [])]).margins[0]
+    kept = [part_of(value, nothing, decided.margin) for value in runs.margins]
     added = scores[order].cumsum(dim=0) if order else scores[:0]
     enough = [
         size
@@ -139,17 +148,17 @@ def check(
         for _ in range(n_random)
     ]
     sets = [list(named), *drawn]
-    masks = [_only(decided, [])]
-    masks += [_only(decided, places) for places in sets]
-    masks += [~_only(decided, places) for places in sets]
+    masks = [only(decided, [])]
+    masks += [only(decided, places) for places in sets]
+    masks += [~only(decided, places) for places in sets]
     runs = run_masks(decided, masks)
     nothing = runs.margins[0]
-    shares = [_part(value, nothing, decided.margin) for value in runs.margins]
+    shares = [part_of(value, nothing, decided.margin) for value in runs.margins]
     n = len(sets)
     swapped: list[float] = []
     if other is not None:
-        found = run_masks(decided, [~_only(decided, places) for places in sets], other)
-        swapped = [_part(value, nothing, decided.margin) for value in found.margins]
+        found = run_masks(decided, [~only(decided, places) for places in sets], other)
+        swapped = [part_of(value, nothing, decided.margin) for value in found.margins]
     return NextTokenTest(
         margin_of_nothing=nothing,
         kept=shares[1],
@@ -210,15 +219,15 @@ def run_masks(decided: Decided, masks: Sequence[Tensor], other: Tensor | None = 
     return Runs(margins, confidences)
 
 
-def _only(decided: Decided, places: Sequence[int]) -> Tensor:
-    """Give a mask that is True at some places, [T, D]."""
+def only(decided: Decided, places: Sequence[int]) -> Tensor:
+    """Give a mask that is True at some places over [T x D]; it is [T, D]."""
     shape = decided.reading.sites[decided.place][0].shape
     mask = torch.zeros(shape.numel(), dtype=torch.bool)
     mask[torch.tensor(list(places), dtype=torch.int64)] = True
     return mask.view(shape)
 
 
-def _part(margin: float, nothing: float, whole: float) -> float:
+def part_of(margin: float, nothing: float, whole: float) -> float:
     """Give a margin as a share of the way from nothing to the whole."""
     way = whole - nothing
     return (margin - nothing) / way if abs(way) >= SMALLEST_MARGIN else 1.0
