@@ -18,7 +18,7 @@ TRIED = GenerateOptions(tokens=40, temperature=0.8, top_p=0.95)
 
 @click.group("steering")
 def steering_command() -> None:
-    """Edit single neurons of a language model, find the strength, keep it as a preset."""
+    """Edit single neurons of a language model while it writes."""
 
 
 steering_command.add_command(sweep_command)

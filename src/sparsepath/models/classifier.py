@@ -1,7 +1,7 @@
 """A text classifier whose Hugging Face encoder may have lost layers, heads and neurons.
 
-This file stands alone: it imports only torch and transformers, because a copy of it travels in
-every saved model folder, so that `AutoModelForSequenceClassification.from_pretrained(folder,
+This file stands alone: it needs only torch and transformers, because a copy of it travels in every
+saved model folder, so that `AutoModelForSequenceClassification.from_pretrained(folder,
 trust_remote_code=True)` works where sparsepath is not installed. For the same reason it raises
 `ValueError` instead of sparsepath's errors and has no jaxtyping shapes.
 
