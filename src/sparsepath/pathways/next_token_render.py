@@ -31,6 +31,7 @@ N_SHOWN = 8
 """Rows of a list."""
 N_TOLD = 3
 """Words in the sentence that sums up."""
+NAMES_STYLE = "th.name,td.name,td.n{white-space:nowrap}td.name{padding-right:1rem}"
 
 
 class _Listed(NamedTuple):
@@ -99,26 +100,30 @@ def next_token_html(told: NextToken, lang: Lang = "en") -> str:
             for listed in say.lists()
         ),
     ]
-    return page(say("title"), "".join(body), lang, STYLE)
+    return page(say("title"), "".join(body), lang, STYLE + NAMES_STYLE)
 
 
 def _html_table(listed: _Listed) -> str:
     """Return a table as markup."""
     last = len(listed.columns) - 1
     head = "".join(
-        f'<th class="{"n" if i == last else ""}">{escaped(name)}</th>'
+        f'<th class="{"n" if i == last else "name"}">{escaped(name)}</th>'
         for i, name in enumerate(listed.columns)
     )
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td class="{"n" if i == last else ""}">{escaped(cell)}</td>'
-            for i, cell in enumerate(row)
+            f'<td class="{_cell(i, last)}">{escaped(cell)}</td>' for i, cell in enumerate(row)
         )
         + "</tr>"
         for row in listed.rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cell(column: int, last: int) -> str:
+    """Name the kind of a cell: scores stand to the right, and names are not broken."""
+    return "n" if column == last else "" if column else "name"
 
 
 class _Speaker:
@@ -127,6 +132,7 @@ class _Speaker:
     def __init__(self, told: NextToken, lang: Lang) -> None:
         """Collect the values of all blanks."""
         self.told, self.table = told, TOKEN_WORDS[lang]
+        self.between = " " if lang == "en" else ""
         self.heading = ["question"] + (["not_answer"] if told.answer != told.target else [])
         self.values = {
             "target": _quoted(told.target),
@@ -163,7 +169,7 @@ class _Speaker:
             sentences.append(self("told_no_change"))
         found = "good" if told.test.is_telling else "weak"
         sentences.append(self(f"verdict_{found if told.test.has_lead else 'none'}"))
-        return " ".join(sentences)
+        return self.between.join(sentences)
 
     def lists(self) -> list[_Listed]:
         """Return the tables in the order they are read."""
