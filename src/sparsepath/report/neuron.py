@@ -54,7 +54,7 @@ p{margin:.4rem 0}
 table{border-collapse:collapse;width:100%;font-size:.95rem}
 th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem}
 th,td{padding:.3rem .5rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:baseline}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n{white-space:nowrap}
 td code{white-space:pre}
 code{background:var(--card);padding:.05rem .3rem;border-radius:.25rem;white-space:pre-wrap}
 svg{display:block;max-width:100%}
