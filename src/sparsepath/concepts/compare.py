@@ -80,7 +80,7 @@ def profiles(catalogue: Catalogue, numbers: dict[str, int]) -> Profiles:
         data.append(share * np.log2(max(lift, 1.0)))
         at.append(place[id_])
         columns.append(numbers.setdefault(text, len(numbers)))
-    shape = (len(rows), 1 << 22)  # more than any vocabulary
+    shape = (len(rows), 1 << 20)  # more than any vocabulary
     tokens = sparse.csr_array((data, (at, columns)), shape)
     lengths = np.sqrt(np.asarray(tokens.multiply(tokens).sum(axis=1)).reshape(-1))
     scale = sparse.dia_array((1 / np.maximum(lengths, 1e-12)[None], [0]), (len(rows), len(rows)))
