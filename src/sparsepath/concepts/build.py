@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from sparsepath.artifacts.catalogue import CATALOGUE_FILE, stamp_files
-from sparsepath.artifacts.catalogue_schema import CatalogueFacts
+from sparsepath.artifacts.catalogue_schema import CatalogueFacts, WeightsStamp
 from sparsepath.artifacts.catalogue_write import NeuronRow, Writer, new_catalogue
 from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Site
@@ -54,6 +54,7 @@ class _Subject(NamedTuple):
     """A model that is catalogued."""
 
     folder: Path
+    files: list[WeightsStamp]
     model: PreTrainedModel
     tokenizer: Tokenizer
     places: list[SitePlace]
@@ -87,8 +88,8 @@ def build_catalogue(
     subject = _subject(Path(model), options)
     path = out or subject.folder / CATALOGUE_FILE
     work = path.with_name(f".{path.name}.recording")
-    files = stamp_files(subject.folder)
-    recording = _recording(subject, corpus, options, {f.name: f.sha256 for f in files})
+    hashes = {file.name: file.sha256 for file in subject.files}
+    recording = _recording(subject, corpus, options, hashes)
     n_all = options.tokens
 
     def tell(n: int) -> None:
@@ -101,31 +102,7 @@ def build_catalogue(
     with new_catalogue(path) as writer:
         writer.tokens(pieces, text.recorded.counts.tolist())
         scores = _write_neurons(writer, _rows(shards, subject, text, say), options, say)
-        state = shards.state()
-        assert state is not None  # `recorded` refuses a recording without rows
-        facts = CatalogueFacts(
-            made_at=now_utc(),
-            model=str(subject.folder),
-            files=files,
-            corpus=corpus,
-            corpus_sha256=state.digest,
-            n_documents=state.place.n_documents,
-            n_tokens=int(text.recorded.tokens.size),
-            n_held_out=text.recorded.n_held_out,
-            length=text.recorded.length,
-            k={place.site: place.k for place in subject.places},
-            widths={place.site: place.width for place in subject.places},
-            layers=_layers(subject.places),
-            is_sparse=subject.is_sparse,
-            least_score=LEAST_SCORE,
-            mean_score=scores.mean,
-            mean_control=scores.control,
-            pattern_step=Patterns(text.recorded.tokens.size).step,
-            n_clusters=text.n_clusters,
-            encoder=scores.encoder,
-            bytes_per_kept=_bytes_per_kept(shards, subject.places, text.recorded),
-            versions=package_versions(),
-        )
+        facts = _facts(subject, corpus, shards, text, scores)
         writer.facts(facts)
     shutil.rmtree(work)
     return Built(path, facts)
@@ -139,6 +116,7 @@ def _subject(path: Path, options: CatalogueOptions) -> _Subject:
         ModelError: if it is dense and nothing is said of how to read it.
     """
     folder = locate_language_model(path)
+    files = stamp_files(folder)  # before weights are read: what changes later is noticed
     model, tokenizer = load_language_model(folder)
     places = sparse_places(model, options.sites)
     if not options.sites and any(place.site == "block_out" for place in places):
@@ -149,7 +127,7 @@ def _subject(path: Path, options: CatalogueOptions) -> _Subject:
             hint="leave --dense-k out",
         )
     if places:
-        return _Subject(folder, model, tokenizer, places, is_sparse=True)
+        return _Subject(folder, files, model, tokenizer, places, is_sparse=True)
     if options.dense_k is None:
         raise ModelError(
             f"{folder} is a dense model: every neuron fires at every token",
@@ -165,7 +143,7 @@ def _subject(path: Path, options: CatalogueOptions) -> _Subject:
             hint=f"choose 1 to {narrow[0].width - 1}",
         )
     taken = [place._replace(k=options.dense_k) for place in dense]
-    return _Subject(folder, model, tokenizer, taken, is_sparse=False)
+    return _Subject(folder, files, model, tokenizer, taken, is_sparse=False)
 
 
 def _recording(
@@ -226,6 +204,37 @@ class _Scores(NamedTuple):
     mean: float | None
     control: float | None
     encoder: str | None
+
+
+def _facts(
+    subject: _Subject, corpus: str, shards: Shards, text: Text, scores: _Scores
+) -> CatalogueFacts:
+    """Say what the catalogue is of."""
+    state = shards.state()
+    assert state is not None  # `recorded` refuses a recording without rows
+    return CatalogueFacts(
+        made_at=now_utc(),
+        model=str(subject.folder),
+        files=subject.files,
+        corpus=corpus,
+        corpus_sha256=state.digest,
+        n_documents=state.place.n_documents,
+        n_tokens=int(text.recorded.tokens.size),
+        n_held_out=text.recorded.n_held_out,
+        length=text.recorded.length,
+        k={place.site: place.k for place in subject.places},
+        widths={place.site: place.width for place in subject.places},
+        layers=_layers(subject.places),
+        is_sparse=subject.is_sparse,
+        least_score=LEAST_SCORE,
+        mean_score=scores.mean,
+        mean_control=scores.control,
+        pattern_step=Patterns(text.recorded.tokens.size).step,
+        n_clusters=text.n_clusters,
+        encoder=scores.encoder,
+        bytes_per_kept=_bytes_per_kept(shards, subject.places, text.recorded),
+        versions=package_versions(),
+    )
 
 
 def _write_neurons(

@@ -17,7 +17,7 @@ FAINTEST = 0.08
 DEEPEST = 0.65
 """How much of the colour the strongest token gets, 0 to 1."""
 
-STYLE = """
+PAGE_STYLE = """
 :root{color-scheme:light dark}
 :root{--ink:#1b2430;--soft:#5b6675;--line:#dfe3e8;--page:#fff;--card:#f6f7f9}
 @media (prefers-color-scheme:dark){
@@ -27,24 +27,31 @@ body{margin:0;background:var(--page);color:var(--ink);line-height:1.6;overflow-w
 body{font-family:system-ui,-apple-system,"Segoe UI","Hiragino Sans","Noto Sans JP",sans-serif}
 main{max-width:60rem;margin:0 auto;padding:2rem 1.25rem 3rem}
 h1{font-size:1.6rem;line-height:1.3;margin:0 0 .25rem}
-h2{font-size:1.05rem;margin:2.25rem 0 .5rem}
 p{margin:.4rem 0}
 .soft{color:var(--soft);font-size:.9rem}
+table{border-collapse:collapse;width:100%;font-size:.95rem}
+th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+"""
+"""What all pages share: colours for screens of both kinds, letters, tables."""
+
+STYLE = (
+    PAGE_STYLE
+    + """
+h2{font-size:1.05rem;margin:2.25rem 0 .5rem}
 .text{font-size:1.25rem;line-height:2.1;background:var(--card);border-radius:.6rem}
 .text{padding:1rem 1.2rem;margin:1rem 0 .5rem;white-space:pre-wrap}
 .text span{border-radius:.25rem;padding:.15em 0}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:0 2.5rem}
-table{border-collapse:collapse;width:100%;font-size:.95rem}
-th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem}
 th,td{padding:.35rem .5rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:baseline}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .score td.n{white-space:nowrap}
 .own td{font-weight:650}
 .bar{display:inline-block;height:.6em;border-radius:.15em;margin-right:.5em}
 @media print{main{max-width:none;padding:0}h2{break-after:avoid}tr{break-inside:avoid}
 .text span,.bar{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
-"""Of a page, for screens of both kinds and for paper."""
+)
+"""Of an explanation's page, for screens and for paper."""
 
 
 def colour(score: float) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from sparsepath.artifacts.catalogue_schema import CatalogueFacts, Context, NeuronCard
+from sparsepath.pathways.shading import FOR_RGB, PAGE_STYLE, colour
 from sparsepath.report.html import Html, el, join, trusted
 
 BANDS = {
@@ -21,28 +22,14 @@ BANDS = {
 }
 """Headings of the bands."""
 
-RGB = (37, 99, 205)
-"""Colour of a token at which the neuron fires."""
-
-AGAINST_RGB = (214, 104, 20)
-"""Colour where its value is below zero."""
-
 BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 """Bars of a histogram in a terminal."""
 
-_STYLE = trusted("""
-:root{color-scheme:light dark}
-:root{--ink:#1b2430;--soft:#5b6675;--line:#dfe3e8;--page:#fff;--card:#f6f7f9}
-@media (prefers-color-scheme:dark){
-:root{--ink:#e8ebef;--soft:#a3adb9;--line:#39414c;--page:#14181d;--card:#1d232a}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);line-height:1.6;overflow-wrap:anywhere}
-body{font-family:system-ui,-apple-system,"Segoe UI","Hiragino Sans","Noto Sans JP",sans-serif}
+_STYLE = trusted(
+    PAGE_STYLE
+    + """
 main{max-width:64rem;margin:0 auto;padding:2rem 1.25rem 3rem}
-h1{font-size:1.6rem;line-height:1.3;margin:0 0 .25rem}
 h2{font-size:1.05rem;margin:2rem 0 .5rem}
-p{margin:.4rem 0}
-.soft{color:var(--soft);font-size:.9rem}
 .label{font-size:1.25rem}
 .text{background:var(--card);border-radius:.5rem;padding:.5rem .8rem;margin:.4rem 0}
 .text{white-space:pre-wrap;display:flex;gap:1rem;align-items:baseline}
@@ -51,14 +38,13 @@ p{margin:.4rem 0}
 .text span span{border-radius:.2rem;padding:.1em 0}
 .text b{font-weight:inherit;border-bottom:2px solid rgb(37,99,205)}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,18rem),1fr));gap:0 2.5rem}
-table{border-collapse:collapse;width:100%;font-size:.95rem}
-th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem}
 th,td{padding:.3rem .5rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:baseline}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n{white-space:nowrap}
+td.n{white-space:nowrap}
 td code{white-space:pre}
 code{background:var(--card);padding:.05rem .3rem;border-radius:.25rem;white-space:pre-wrap}
 svg{display:block;max-width:100%}
-""")
+"""
+)
 
 
 def neuron_json(card: NeuronCard) -> dict[str, Any]:
@@ -160,7 +146,7 @@ def _coloured(context: Context, largest: float, *, marked: bool) -> Text:
         style = Style.null()
         if value:
             strength = min(1.0, 0.25 + 0.75 * abs(value) / max(largest, 1e-9))
-            red, green, blue = RGB if value > 0 else AGAINST_RGB
+            red, green, blue = colour(value)
             shade = [round(255 - (255 - c) * strength) for c in (red, green, blue)]
             ink = "white" if strength > 0.55 else "black"
             style = Style(color=ink, bgcolor=f"rgb({shade[0]},{shade[1]},{shade[2]})")
@@ -218,7 +204,7 @@ def _histogram(card: NeuronCard) -> Html:
             y=round(60 - 60 * count / top, 1),
             width=18,
             height=round(60 * count / top, 1),
-            fill=f"rgb{RGB}",
+            fill=f"rgb{FOR_RGB}",
         )
         for i, count in enumerate(bins)
     ]
@@ -276,7 +262,7 @@ def _context(context: Context, largest: float) -> Html:
         shown: str = text.replace("\n", "\u21b5\n")
         if number == context.at:
             shown = el("b", shown)
-        red, green, blue = RGB if value > 0 else AGAINST_RGB
+        red, green, blue = colour(value)
         share = min(1.0, abs(value) / max(largest, 1e-9))
         style = f"background:rgba({red},{green},{blue},{0.12 + 0.5 * share:.2f})" if value else None
         pieces.append(el("span", shown, style=style, title=f"{value:.2f}" if value else None))

@@ -340,7 +340,7 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("sparsepath.runtime.language.weights.save_file", refused)
+    monkeypatch.setattr("sparsepath.runtime.language.kept.save_file", refused)
     found = Engine(place, form="int4").logits(_ids(9))
     assert not (place / "decode-int4.safetensors").exists()
     np.testing.assert_allclose(found, Engine(folder, form="int4").logits(_ids(9)), atol=1e-6)

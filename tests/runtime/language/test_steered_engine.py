@@ -15,6 +15,7 @@ from sparsepath.cli.main import main
 from sparsepath.config import GenerateOptions
 from sparsepath.errors import ConfigError, ModelError
 from sparsepath.models.language import fresh_llama, fresh_topk, train_byte_tokenizer
+from sparsepath.runtime.language import engine as engine_file
 from sparsepath.runtime.language.engine import Engine
 from sparsepath.runtime.language.ranges import FILE, measure_ranges
 from sparsepath.trace.ranges import limit_of
@@ -159,7 +160,7 @@ def test_numpy_steers_where_there_is_no_library(
     with Engine(folder, form="fp32").steered(edit, unsafe_strength=True):
         pass
     native = Engine(folder, form="fp32")
-    monkeypatch.setattr("sparsepath.runtime.language.engine.library", lambda: None)
+    monkeypatch.setattr(engine_file, "library", lambda: None)
     plain = Engine(folder, form="fp32")
     ids = native.encode("one two three")
     with native.steered(edit, unsafe_strength=True), plain.steered(edit, unsafe_strength=True):

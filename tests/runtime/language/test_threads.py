@@ -15,6 +15,7 @@ from sparsepath.config import GenerateOptions
 from sparsepath.errors import ConfigError
 from sparsepath.kernels.native import Level
 from sparsepath.models.language import fresh_llama, fresh_topk, train_byte_tokenizer
+from sparsepath.runtime.language import engine as engine_file
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.engine import Engine
 
@@ -104,7 +105,7 @@ def test_a_forked_process_goes_on_alone(folder: Path) -> None:
 def test_without_the_library_threads_change_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparsepath.runtime.language.engine.library", lambda: None)
+    monkeypatch.setattr(engine_file, "library", lambda: None)
     expected = Engine(folder).logits(_ids(9))
     np.testing.assert_array_equal(Engine(folder, threads=4).logits(_ids(9)), expected)
 

@@ -4,18 +4,17 @@ They lie in `ranges.safetensors` in the model's folder with the hash of the weig
 """
 
 import contextlib
-import os
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from sparsepath.artifacts.neuron import SITES, Site
 from sparsepath.data.neutral import neutral_texts
 from sparsepath.kernels.by_input import Floats
 from sparsepath.runtime.language.cache import Cache
+from sparsepath.runtime.language.kept import write_tensors
 from sparsepath.runtime.language.plain import PlainPass
 from sparsepath.runtime.language.weights import Weights
 from sparsepath.trace.edits import Spot
@@ -68,17 +67,12 @@ def measure_ranges(weights: Weights, tokenizer: Tokenizer, texts: list[str]) -> 
 
 def _write(path: Path, ranges: Ranges, made_of: str) -> None:
     """Keep ranges, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     tensors = {f"{layer}.{site}": found.largest for (layer, site), found in ranges.items()}
     sums = {
         f"{layer}.{site}": f"{found.squares!r} {found.n_kept}"
         for (layer, site), found in ranges.items()
     }
-    try:
-        save_file(tensors, unfinished, {"version": VERSION, "made_of": made_of, **sums})
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_tensors(path, tensors, {"version": VERSION, "made_of": made_of, **sums})
 
 
 def _read(path: Path, made_of: str) -> Ranges | None:

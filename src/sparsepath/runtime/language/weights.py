@@ -8,7 +8,6 @@ written, it stays in memory.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -16,12 +15,12 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from sparsepath.artifacts.model_files import model_files, weights_sha256
 from sparsepath.config import Form
 from sparsepath.errors import ConfigError, ModelError
 from sparsepath.kernels.by_input import PACK, TOPS, Floats, stored, written_out
+from sparsepath.runtime.language.kept import write_tensors
 from sparsepath.runtime.language.shape import Shape, read_shape
 from sparsepath.runtime.language.source import Source, header
 
@@ -105,7 +104,7 @@ def read_weights(folder: Path, form: Form) -> Weights:
         facts = {"version": VERSION, "made_of": digest, "form": form}
         # Without a file the weights are there all the same.
         with contextlib.suppress(OSError, SafetensorError):
-            _write_kept(kept, tensors, facts)
+            write_tensors(kept, tensors, facts)
             tensors = _read_kept(kept, digest) or tensors
     return _weights(shape, form, tensors, digest)
 
@@ -148,16 +147,6 @@ def _made(source: Source, shape: Shape, form: Form) -> Iterator[tuple[str, NDArr
             strict=True,
         ):
             yield from part(f"{here}.{name}", source.by_input(*maps), source.biases(*maps))
-
-
-def _write_kept(path: Path, tensors: Tensors, facts: dict[str, str]) -> None:
-    """Write a file, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, unfinished, facts)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read_kept(path: Path, digest: str) -> Tensors | None:
