@@ -1,5 +1,6 @@
 """Trainings in processes of their own, kept and taken again; rows of what they gained."""
 
+import json
 import lzma
 import statistics
 import subprocess
@@ -86,6 +87,19 @@ def first_articles(data: Path, place: Path) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         path.write_text(text[: text.rindex("\n\n")], "utf-8")
     return path
+
+
+def rows_of_others(path: Path, tasks: Sequence[str]) -> list[BenchmarkRow]:
+    """Give the rows of earlier calls for other tasks; a row's figure begins with its task.
+
+    Args:
+        path: of the rows; there may be none yet.
+        tasks: whose rows are to be made anew.
+    """
+    if not path.exists():
+        return []
+    known = [BenchmarkRow.model_validate(row) for row in json.loads(path.read_text())]
+    return [row for row in known if row.figure.split(":")[0] not in tasks]
 
 
 def gain_row(figure: str, values: Sequence[float], unit: str, **facts: object) -> BenchmarkRow:

@@ -49,6 +49,7 @@ class RunShape:
     text_length: int = 0
     change: float = -0.004
     control_accuracy: float = 0.873
+    frozen_accuracy: float = 0.883
     recommended: str | None = "sub-1.6ms"
     rule: str = "smallest latency with accuracy within 1 point of full"
     why: str = "see the table"
@@ -138,7 +139,7 @@ class Maker:
             self.candidate("early-exit", "dynamic", 0.928, 3.1, 91.0),
             self.candidate("full-int8", "full", 0.931, 5.2, 23.1, precision="int8", control=True),
             self.candidate("tfidf-lr", "control", self.shape.control_accuracy, 0.31, 6.2, control=True),
-            self.candidate("frozen-encoder", "control", 0.918, 9.7, 90.4, control=True),
+            self.candidate("frozen-encoder", "control", self.shape.frozen_accuracy, 9.7, 90.4, control=True),
             self.candidate("mean-embedding", "control", 0.907, 0.11, 46.0, control=True),
         ]  # fmt: skip
         for i, accuracy in enumerate((0.31, 0.68, 0.79)):

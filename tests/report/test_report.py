@@ -198,6 +198,10 @@ def test_two_labels_and_few_rows_are_enough(make_run: MakeRun) -> None:
         ({"control_accuracy": 0.873}, "No plain alternative is as good at this speed."),
         ({"control_accuracy": 0.97}, "A plain alternative is more accurate, and no slower: TF-IDF"),
         (
+            {"frozen_accuracy": 0.931},
+            "The full model is not surely better than its frozen encoder: 93.4% against 93.1%.",
+        ),
+        (
             {"recommended": "full"},
             "Keep the full model, full: no lighter one is surely good enough.",
         ),
@@ -221,6 +225,7 @@ def test_the_first_screen_says_what_the_intervals_allow(
 ) -> None:
     _, page = read(make_run(**shape))
     assert sentence.replace(" points", "\xa0points") in page.text.replace(" points", "\xa0points")
+    assert ("its frozen encoder:" in page.text) == ("frozen_accuracy" in shape)
 
 
 def test_the_first_screen_gives_speed_size_and_loss_with_intervals(make_run: MakeRun) -> None:

@@ -26,6 +26,7 @@ _SAME_SPEED = 1.05
 _FEW_ROWS = 500
 _MAX_PLAIN = 4
 _CLOSE = 0.005
+_FROZEN = "frozen-encoder"
 _DEFAULT_RULE = "smallest latency with accuracy within 1 point of full"
 _UNMET = "no candidate meets this"
 
@@ -61,7 +62,7 @@ def summary(view: View) -> Html:
     parts.append(el("p", _rule(view), cls="lead"))
     parts.append(_tiles(view, pair))
     first = _verdict(view, pair) or _nearest(view, pair)
-    verdicts = el("div", first, _plain_verdict(view, pair), cls="verdicts")
+    verdicts = el("div", first, _hardly(view, pair), _plain_verdict(view, pair), cls="verdicts")
     below = el("div", el("div", verdicts, _next(view, pair)), _glance(view, pair), cls="two")
     return el("header", *parts, below, cls="hero", id="top")
 
@@ -241,6 +242,19 @@ def _nearest(view: View, pair: _Pair) -> Html | None:
         interval=words.points_range(difference.interval),
     )
     return note(el("p", text), kind="plain")
+
+
+def _hardly(view: View, pair: _Pair) -> Html | None:
+    """Whether the full model learnt enough for a comparison with it to mean much."""
+    frozen = next((item for item in view.candidates if item.name == _FROZEN), None)
+    if pair.full is None or frozen is None or unpaired(pair.full, frozen).verdict == "better":
+        return None
+    text = view.words.rich(
+        "verdict.hardly",
+        full=view.words.percent(pair.full.quality.accuracy),
+        frozen=view.words.percent(frozen.quality.accuracy),
+    )
+    return note(el("p", text), kind="warn")
 
 
 def _plain_verdict(view: View, pair: _Pair) -> Html | None:
