@@ -1,12 +1,10 @@
-"""Neurons catalogued: what it costs beside the bare passes, how good labels are, how fast it opens.
+"""Neurons catalogued: what it costs beside the bare passes, and how fast a catalogue opens.
 
     python benchmarks/concepts.py [--tokens 65536] [--layers 8] [--d-model 512]
-    python benchmarks/concepts.py --sparse runs/lm/model --dense runs/dense/model --corpus TEXT
 
-Without models the time is taken with random weights: the recording and the labels of a TopK model,
-against the same batches through its body alone, on one thread in turn. The target is meant for one
-million tokens; fewer make the fixed part (questions about a sample of the text) weigh more. With
-two folders, of a TopK model and its dense twin, the held-out scores of their labels are compared.
+The time is taken with random weights: the recording and the labels of a TopK model, against the
+same batches through its body alone, on one thread in turn. The target is meant for one million
+tokens; fewer make the fixed part (questions about a sample of the text) weigh more.
 """
 
 import argparse
@@ -51,17 +49,12 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--d-model", type=int, default=512)
     parser.add_argument("--corpus", default="stdlib")
-    parser.add_argument("--sparse", type=Path)
-    parser.add_argument("--dense", type=Path)
     parser.add_argument("--no-opening", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
-        if given.sparse is not None and given.dense is not None:
-            rows = scores(given, Path(place))
-        else:
-            rows = cost(given, Path(place))
-            rows += [] if given.no_opening else [opening(Path(place))]
+        rows = cost(given, Path(place))
+        rows += [] if given.no_opening else [opening(Path(place))]
     write_rows(RESULTS, rows)
     print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
 
@@ -108,25 +101,6 @@ def random_model(given: argparse.Namespace, folder: Path) -> Path:
     return folder
 
 
-def scores(given: argparse.Namespace, place: Path) -> list[BenchmarkRow]:
-    """Compare the labels of a TopK model with those of its dense twin at the same k."""
-    options = CatalogueOptions(tokens=given.tokens, vectors=False)
-    sparse = build_catalogue(given.sparse, given.corpus, options, out=place / "sparse").facts
-    (k,) = set(sparse.k.values())
-    twin = CatalogueOptions(tokens=given.tokens, vectors=False, dense_k=k)
-    dense = build_catalogue(given.dense, given.corpus, twin, out=place / "dense").facts
-    assert sparse.mean_score is not None
-    assert dense.mean_score is not None
-    note = (
-        f"{sparse.n_tokens:,} tokens, k = {k}; neurons that fire at least 5 times on held-out text"
-    )
-    return [
-        row("held-out score of labels, TopK model", sparse.mean_score, "", 0.75, note, "higher"),
-        row("held-out score of labels, dense twin", dense.mean_score, "", 0.6, note),
-        row("labels of other neurons, TopK model", sparse.mean_control or 0.0, "", None),
-    ]
-
-
 def opening(place: Path) -> BenchmarkRow:
     """Open a catalogue of many made-up neurons and list the best."""
     path = made_up_catalogue(place / "large.sqlite")
@@ -166,7 +140,8 @@ def made_up_catalogue(path: Path) -> Path:
                 made_at="", model="", files=[], corpus="", corpus_sha256="", n_documents=1,
                 n_tokens=1, n_held_out=1, length=1, k={"block_out": 1},
                 widths={"block_out": OPEN_WIDTH}, layers={"block_out": list(range(OPEN_LAYERS))},
-                is_sparse=True, least_score=0.65, mean_score=None, mean_control=None,
+                is_sparse=True, is_two_sided=False,
+                least_score=0.65, mean_score=None, mean_control=None,
                 pattern_step=1, n_clusters=1, encoder=None, bytes_per_kept=4, versions={},
             )
         )  # fmt: skip

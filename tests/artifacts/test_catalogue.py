@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from sparsepath.artifacts.catalogue_query import (
 )
 from sparsepath.artifacts.catalogue_schema import CatalogueFacts, Details
 from sparsepath.artifacts.catalogue_write import NeuronRow, new_catalogue
-from sparsepath.artifacts.neuron import Neuron
+from sparsepath.artifacts.neuron import Neuron, Side
 from sparsepath.artifacts.spelling import byte_level, sentence_piece, spell
 from sparsepath.errors import ConfigError, RunError
 
@@ -26,23 +27,25 @@ def details() -> Details:
     )  # fmt: skip
 
 
-def write(path: Path, n: int = 3) -> Path:
+def write(path: Path, n: int = 3, sides: tuple[Side, ...] = ("",)) -> Path:
     """Write a small catalogue."""
     facts = CatalogueFacts(
         made_at="2026-11-30T00:00:00Z", model="m", files=[], corpus="c", corpus_sha256="x",
         n_documents=1, n_tokens=100, n_held_out=20, length=10, k={"block_out": 2},
-        widths={"block_out": n}, layers={"block_out": [0]}, is_sparse=True, least_score=0.65,
+        widths={"block_out": n}, layers={"block_out": [0]}, is_sparse=True,
+        is_two_sided=len(sides) > 1, least_score=0.65,
         mean_score=0.8, mean_control=0.5, pattern_step=1, n_clusters=1, encoder=None,
         bytes_per_kept=4.0, versions={},
     )  # fmt: skip
     with new_catalogue(path) as writer:
         writer.tokens([b"", b" cat", b" caf", b"\xc3", b"\xa9"], [0, 3, 1, 1, 1])
-        for i in range(n):
+        for i, side in product(range(n), sides):
             score = None if i == 2 else 0.9 - 0.3 * i
             writer.add(
                 NeuronRow(
-                    Neuron(0, "block_out", i), f"the word {i}", "guess", "token", score, 0.5, 0.5,
-                    9, 9, 0.1 * (i + 1), 1.0, 2.0, 1.0, 1.0, False, False, details(),
+                    Neuron(0, "block_out", i, side), f"the word {i}", "guess", "token", score,
+                    0.5, 0.5, 9, 20 if side == "-" else 9, 0.1 * (i + 1), 1.0, 2.0, 1.0, 1.0,
+                    False, False, details(),
                     [(1, " cat", 1.0, 0.5 / (i + 1), 10.0)],
                     [("top", 2.0, 1, b"".join(x.to_bytes(4, "little") for x in (2, 3, 4)),
                       bytes.fromhex("000000400000"))],
@@ -105,6 +108,26 @@ def test_a_persons_label_wins_and_is_taken_over_when_the_catalogue_is_made_again
         assert hit.line.neuron == neuron
         catalogue.remark(neuron, label="")
         assert catalogue.card(neuron).line.label == "the word 1"
+
+
+@pytest.mark.parametrize("is_of_schema_1", [True, False])
+def test_what_was_said_of_an_entry_goes_to_the_sign_that_fires_more(
+    tmp_path: Path, is_of_schema_1: bool
+) -> None:
+    path = write(tmp_path / "c.sqlite")
+    with Catalogue(path) as catalogue:
+        catalogue.remark(Neuron(0, "block_out", 1), label="animals", by="Ann")
+        if is_of_schema_1:
+            columns = catalogue.database.execute("PRAGMA table_info(neuron)").fetchall()
+            kept = ", ".join(name for _, name, *_ in columns if name != "side")
+            catalogue.database.executescript(
+                f"CREATE TABLE old AS SELECT {kept} FROM neuron; DROP TABLE neuron; "
+                "ALTER TABLE old RENAME TO neuron; PRAGMA user_version = 1"
+            )
+    write(path, sides=("+", "-"))
+    with Catalogue(path) as catalogue:
+        assert catalogue.card(Neuron(0, "block_out", 1, "-")).line.label == "animals"
+        assert catalogue.card(Neuron(0, "block_out", 1, "+")).line.label == "the word 1"
 
 
 def test_a_neuron_out_of_range_is_refused_with_the_range(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def save_model(
     neuron_of: dict[int, int] | None = None,
     left_out: tuple[int, ...] = (),
     n_layers: int = 1,
+    is_two_sided: bool = False,
 ) -> Path:
     """Write a model folder.
 
@@ -50,19 +51,23 @@ def save_model(
         neuron_of: neurons of lists that are not of the same number.
         left_out: lists that no neuron fires on.
         n_layers: blocks; all do the same.
+        is_two_sided: whether entries are kept by magnitude and the second half of the lists takes
+            the entries of the first half, below zero.
     """
     width = N_LISTS + N_OTHERS
     generator = torch.Generator().manual_seed(0)
-    embedding = torch.full((len(words()), width), -1.0)
+    embedding = torch.full((len(words()), width), 0.0 if is_two_sided else -1.0)
     embedding[:, N_LISTS:] = torch.rand(len(words()), N_OTHERS, generator=generator) / 4 + 0.1
     for number, one in enumerate(LISTS):
         if number not in left_out:
             ids = [words().index(word) for word in one]
-            embedding[ids, (neuron_of or {}).get(number, number)] = 2.0
+            below, entry = divmod(number, N_LISTS // 2) if is_two_sided else (0, number)
+            embedding[ids, (neuron_of or {}).get(number, entry)] = -2.0 if below else 2.0
     config = TopKConfig(
         vocab_size=len(words()), hidden_size=width, intermediate_size=8, num_hidden_layers=n_layers,
         num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=64, bos_token_id=0,
         eos_token_id=0, tie_word_embeddings=True, topk={"block_out": K}, n_dense_layers=0,
+        topk_by="magnitude" if is_two_sided else "value",
     )  # fmt: skip
     with torch.random.fork_rng():
         model = TopKForCausalLM(config).eval()

@@ -147,15 +147,17 @@ def test_neurons_are_named_by_the_catalogue_beside_the_model(tmp_path: Path) -> 
     built = build_catalogue(folder, str(corpus), options)
     told = explain_token(folder, TEXT)
     (layer, site), first = read_place(told.site), told.neurons[0]
+    # The model keeps by magnitude: the label is that of the sign that the entry has here.
+    neuron = Neuron.parse(first.name)._replace(side="+" if first.value > 0 else "-")
     with Catalogue(built.path) as catalogue:
-        line = catalogue.lines_of([catalogue.id_of(Neuron.parse(first.name))])[0]
+        line = catalogue.lines_of([catalogue.id_of(neuron)])[0]
     assert (layer, site) == (1, "block_out")
     assert first.label == line.label
     card = card_of(folder, told, Asked())
     assert card.catalogue_sha256 is not None
     assert replay(folder, card) == []
     with Catalogue(built.path) as catalogue:
-        catalogue.remark(Neuron.parse(first.name), by="Ann", label="counting")
+        catalogue.remark(neuron, by="Ann", label="counting")
     (found,) = replay(folder, card)
     assert (found.figure, found.now) == ("neurons[0].label", "counting")
     at_mlp = explain_token(folder, TEXT, Asked(place=(0, "mlp_hidden")))

@@ -104,12 +104,14 @@ def test_the_asked_order_turns_the_sign(planted: LoadedLanguageModel) -> None:
     assert told.answer == "sat"
     assert told.left_out == []
     assert told.neurons[0].name == "L01/3"  # what decides against it
-    labelled = explain_next_token(planted, "cat", labels=lambda neuron: f"is {neuron.index}")
-    assert labelled.neurons[0].label == "is 3"
+    labelled = explain_next_token(
+        planted, "cat", labels=lambda neuron, value: f"is {neuron.index} {value > 0}"
+    )
+    assert labelled.neurons[0].label == f"is 3 {labelled.neurons[0].value > 0}"
     assert explain_next_token(planted, "cat", labels=_nothing).neurons[0].label is None
 
 
-def _nothing(_neuron: Neuron) -> str | None:
+def _nothing(_neuron: Neuron, _value: float) -> str | None:
     return None
 
 
@@ -157,7 +159,7 @@ def test_a_dense_model_is_explained_too(planted: LoadedLanguageModel) -> None:
 @pytest.fixture(scope="module")
 def told(planted: LoadedLanguageModel) -> NextToken:
     return explain_next_token(
-        planted, "<b> the dog cat", Asked(against="ran", contrast="dog"), labels=lambda _: "pets"
+        planted, "<b> the dog cat", Asked(against="ran", contrast="dog"), labels=lambda *_: "pets"
     )
 
 

@@ -36,15 +36,15 @@ Order = Literal["score", "rate", "name", "token-entropy", "semantic-entropy"]
 """Ways to order a list; scores and rates the highest first, entropies the lowest."""
 
 _ORDERS: dict[Order, str] = {
-    "score": "score IS NULL, score DESC, layer, site, number",
-    "rate": "rate DESC, layer, site, number",
-    "name": "site, layer, number",
-    "token-entropy": "is_dead, token_entropy, layer, site, number",
-    "semantic-entropy": "is_dead, semantic_entropy, layer, site, number",
+    "score": "score IS NULL, score DESC, layer, site, number, side",
+    "rate": "rate DESC, layer, site, number, side",
+    "name": "site, layer, number, side",
+    "token-entropy": "is_dead, token_entropy, layer, site, number, side",
+    "semantic-entropy": "is_dead, semantic_entropy, layer, site, number, side",
 }
 
 _LINE = (
-    "id, layer, site, number, COALESCE(own_label, label), score, rate, mean, token_entropy, "
+    "id, layer, site, number, side, COALESCE(own_label, label), score, rate, mean, token_entropy, "
     "semantic_entropy, own_label IS NOT NULL"
 )
 
@@ -196,13 +196,13 @@ class Catalogue:
 
     def _line(self, row: Sequence[Any]) -> NeuronLine:
         """Make a line of the columns `_LINE`."""
-        id_, layer, site, number, label, score, rate, mean, tokens, semantic, by_person = row
+        id_, layer, site, number, side, label, score, rate, mean, tokens, semantic, by_person = row
         texts = self.database.execute(
             "SELECT text FROM fires_on WHERE neuron = ? ORDER BY rowid LIMIT ?",
             (id_, N_LISTED_TOKENS),
         )
         return NeuronLine(
-            Neuron(layer, site, number),
+            Neuron(layer, site, number, side),
             label, score, rate, mean, tokens, semantic,
             tuple(text for (text,) in texts),
             bool(by_person),
@@ -215,8 +215,14 @@ class Catalogue:
             ConfigError: if it has none.
         """
         found = self.database.execute(
-            "SELECT id FROM neuron WHERE layer = ? AND site = ? AND number = ?", tuple(neuron)
+            "SELECT id FROM neuron WHERE layer = ? AND site = ? AND number = ? AND side = ?",
+            tuple(neuron),
         ).fetchone()
+        if found is None and self.facts.is_two_sided and not neuron.side:
+            raise ConfigError(
+                f"{neuron.name} has two signs, which mean different things",
+                hint=f"say {neuron.name}+ or {neuron.name}-",
+            )
         if found is None:
             raise ConfigError(
                 f"{neuron.name} is not in {self.path}",

@@ -12,7 +12,7 @@ from pydantic import Field
 from sparsepath.artifacts.base import Artifact
 from sparsepath.artifacts.neuron import Neuron
 
-CATALOGUE_SCHEMA: Final = 1
+CATALOGUE_SCHEMA: Final = 2
 """Version of the tables; raised when one is changed."""
 
 APPLICATION_ID: Final = 0x53504343
@@ -32,13 +32,13 @@ CREATE TABLE facts (content TEXT NOT NULL);
 CREATE TABLE token (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL, count INTEGER NOT NULL);
 CREATE TABLE neuron (
     id INTEGER PRIMARY KEY, layer INTEGER NOT NULL, site TEXT NOT NULL, number INTEGER NOT NULL,
-    label TEXT NOT NULL, guess TEXT NOT NULL, kind TEXT NOT NULL,
+    side TEXT NOT NULL, label TEXT NOT NULL, guess TEXT NOT NULL, kind TEXT NOT NULL,
     score REAL, f1 REAL, control REAL, held_out INTEGER NOT NULL,
     fired INTEGER NOT NULL, rate REAL NOT NULL, mean REAL NOT NULL, largest REAL NOT NULL,
     token_entropy REAL NOT NULL, semantic_entropy REAL NOT NULL,
     is_dead INTEGER NOT NULL, is_always_on INTEGER NOT NULL, details TEXT NOT NULL,
     own_label TEXT, verdict TEXT,
-    UNIQUE (layer, site, number)
+    UNIQUE (layer, site, number, side)
 );
 CREATE INDEX neuron_score ON neuron (score);
 CREATE TABLE example (
@@ -99,6 +99,9 @@ class CatalogueFacts(Artifact):
     """Layers, by site."""
     is_sparse: bool
     """False: the model is dense, and its largest entries were taken as kept."""
+    is_two_sided: bool
+    """Whether the two signs of an entry are neurons of their own, as where it is kept by
+    magnitude."""
     least_score: float
     """Held-out score below which a label counts as saying nothing."""
     mean_score: float | None
@@ -232,7 +235,7 @@ class NeuronCard(NamedTuple):
     fired: int
     """Firings on finding text."""
     largest: float
-    """Value."""
+    """Value that is farthest from zero."""
     is_dead: bool
     is_always_on: bool
     details: Details

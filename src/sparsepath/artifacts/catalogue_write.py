@@ -68,7 +68,7 @@ class Writer:
     def add(self, row: NeuronRow) -> int:
         """Write a neuron; give its number in the file, from 1."""
         self._n += 1
-        id_, marks = self._n, ", ".join("?" * 20)
+        id_, marks = self._n, ", ".join("?" * 21)
         self._database.execute(
             f"INSERT INTO neuron VALUES ({marks}, NULL, NULL)",
             (id_, *row.neuron, *row[1:16], row.details.model_dump_json()),
@@ -106,7 +106,10 @@ class Writer:
         self._database.commit()
         try:
             self._database.execute("ATTACH DATABASE ? AS older", (str(older),))
-            self._database.executescript(_TAKE_OVER)
+            columns = self._database.execute("PRAGMA older.table_info(neuron)").fetchall()
+            has_side = any(column[1] == "side" for column in columns)
+            side = "p.side" if has_side else "''"
+            self._database.executescript(_TAKE_OVER.replace("{side}", side))
             self._database.commit()
             self._database.execute("DETACH DATABASE older")
         except sqlite3.DatabaseError as err:
@@ -117,18 +120,28 @@ class Writer:
 
 
 _TAKE_OVER = """
-INSERT INTO main.note SELECT n.id, o.label, o.note, o.verdict, o.by, o.at
-    FROM older.note o JOIN older.neuron p ON p.id = o.neuron
-    JOIN main.neuron n USING (layer, site, number) ORDER BY o.rowid;
+CREATE TEMP TABLE same AS SELECT p.id AS old, COALESCE(
+    (SELECT n.id FROM main.neuron n WHERE n.layer = p.layer AND n.site = p.site
+        AND n.number = p.number AND n.side = {side}),
+    (SELECT n.id FROM main.neuron n WHERE n.layer = p.layer AND n.site = p.site
+        AND n.number = p.number ORDER BY n.fired DESC LIMIT 1)
+) AS new FROM older.neuron p
+    WHERE p.own_label IS NOT NULL OR p.verdict IS NOT NULL OR p.id IN
+    (SELECT neuron FROM older.note);
+INSERT INTO main.note SELECT s.new, o.label, o.note, o.verdict, o.by, o.at
+    FROM older.note o JOIN same s ON s.old = o.neuron WHERE s.new IS NOT NULL ORDER BY o.rowid;
 UPDATE main.neuron SET
-    own_label = (SELECT p.own_label FROM older.neuron p WHERE p.layer = neuron.layer
-        AND p.site = neuron.site AND p.number = neuron.number),
-    verdict = (SELECT p.verdict FROM older.neuron p WHERE p.layer = neuron.layer
-        AND p.site = neuron.site AND p.number = neuron.number);
+    own_label = (SELECT p.own_label FROM older.neuron p JOIN same s ON s.old = p.id
+        WHERE s.new = neuron.id AND p.own_label IS NOT NULL),
+    verdict = (SELECT p.verdict FROM older.neuron p JOIN same s ON s.old = p.id
+        WHERE s.new = neuron.id AND p.verdict IS NOT NULL)
+    WHERE id IN (SELECT new FROM same);
 UPDATE main.words SET note = COALESCE((SELECT GROUP_CONCAT(COALESCE(o.label, '') || ' ' ||
     COALESCE(o.note, ''), ' ') FROM main.note o WHERE o.neuron = words.rowid), '')
     WHERE rowid IN (SELECT neuron FROM main.note);
+DROP TABLE same;
 """
+"""What was said of an entry, before its signs were told apart, goes to the sign that fires more."""
 
 
 @contextmanager

@@ -55,7 +55,7 @@ class Condition(Artifact):
                 hint="write one of them: `if L01/5 fires`, `if after the`",
             )
         if self.neuron is not None:
-            Neuron.parse(self.neuron)
+            _entry(self.neuron)
         if not math.isfinite(self.above):
             raise ConfigError(f"above = {self.above}", hint="give a finite number")
         return self
@@ -65,6 +65,21 @@ class Condition(Artifact):
         if self.neuron is None:
             return "after " + "|".join(f"#{token}" for token in self.after)
         return f"{self.neuron} fires" if self.above == 0 else f"{self.neuron}>{self.above:g}"
+
+
+def _entry(name: str) -> Neuron:
+    """Read the name of a neuron that is edited or watched.
+
+    Raises:
+        ConfigError: if it is none, or one sign of an entry.
+    """
+    neuron = Neuron.parse(name)
+    if neuron.side:
+        raise ConfigError(
+            f"{neuron.name} is one sign of an entry, and edits are of entries",
+            hint=f"write {neuron.entry.name}; values below zero are those of {neuron.entry.name}-",
+        )
+    return neuron
 
 
 class Edit(Artifact):
@@ -83,8 +98,8 @@ class Edit(Artifact):
     @field_validator("neuron")
     @classmethod
     def _known(cls, name: str) -> str:
-        """Write the name as all names are written; raises as `Neuron.parse`."""
-        return Neuron.parse(name).name
+        """Write the name as all names are written; raises as `_entry`."""
+        return _entry(name).name
 
     @model_validator(mode="after")
     def _check(self) -> "Edit":

@@ -1,7 +1,9 @@
 """The name of a neuron of a language model: its layer, its site and its number.
 
 `L02/117` is entry 117 of the residual stream after block 2, `L02.M0117` MLP neuron 117 of that
-block, `L02.attn_in/117` entry 117 at another site. Layers and entries count from 0.
+block, `L02.attn_in/117` entry 117 at another site. Layers and entries count from 0. Where entries
+are kept by magnitude the two signs of an entry mean different things: `L02/117+` is the neuron that
+fires where the entry is above zero, `L02/117-` the one that fires where it is below.
 """
 
 import re
@@ -18,32 +20,47 @@ SITES: tuple[Site, ...] = get_args(Site)
 IN_ORDER: tuple[Site, ...] = ("attn_in", "attn_out", "mlp_in", "mlp_hidden", "block_out")
 """All sites as a block computes them."""
 
+Side = Literal["", "+", "-"]
+"""The sign of an entry for which a neuron stands; empty: both."""
+
 _NAME = re.compile(
     r"L(?P<layer>\d{1,4})(?:\.M(?P<mlp>\d{1,7})|(?:\.(?P<site>[a-z_]+))?/(?P<index>\d{1,7}))"
+    r"(?P<side>[+-]?)"
 )
 
 
 class Neuron(NamedTuple):
-    """One neuron; sorted by layer, site and number."""
+    """One neuron; sorted by layer, site, number and side."""
 
     layer: int
     site: Site
     index: int  # type: ignore[assignment]  # a tuple has a method of that name
+    side: Side = ""
 
     @property
     def name(self) -> str:
         """The name, as in `L02/117`."""
         if self.site == "mlp_hidden":
-            return f"L{self.layer:02d}.M{self.index:04d}"
+            return f"L{self.layer:02d}.M{self.index:04d}{self.side}"
         place = "" if self.site == "block_out" else f".{self.site}"
-        return f"L{self.layer:02d}{place}/{self.index}"
+        return f"L{self.layer:02d}{place}/{self.index}{self.side}"
+
+    @property
+    def entry(self) -> "Neuron":
+        """The same with both signs."""
+        return self._replace(side="")
+
+    @property
+    def sign(self) -> int:
+        """-1 where it stands for values below zero, else 1."""
+        return -1 if self.side == "-" else 1
 
     @classmethod
     def parse(cls, name: str) -> "Neuron":
         """Read a name.
 
         Args:
-            name: such as `L02/117`, `L02.M0117`, `L02.attn_in/117`.
+            name: such as `L02/117`, `L02.M0117`, `L02.attn_in/117`, `L02/117-`.
 
         Raises:
             ConfigError: if it is none.
@@ -55,10 +72,11 @@ class Neuron(NamedTuple):
                 hint="write L02/117 for the residual stream after block 2, L02.M0117 for an MLP "
                 f"neuron, or L02.SITE/117 with a site of {', '.join(SITES)}",
             )
+        side: Side = next(s for s in get_args(Side) if s == found["side"])
         if found["mlp"] is not None:
-            return cls(int(found["layer"]), "mlp_hidden", int(found["mlp"]))
+            return cls(int(found["layer"]), "mlp_hidden", int(found["mlp"]), side)
         site: Site = next((s for s in SITES if s == found["site"]), "block_out")
-        return cls(int(found["layer"]), site, int(found["index"]))
+        return cls(int(found["layer"]), site, int(found["index"]), side)
 
     @property
     def order(self) -> tuple[int, int]:

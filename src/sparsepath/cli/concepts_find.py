@@ -157,7 +157,8 @@ def track_command(
         found = track([stack.enter_context(Catalogue(path)) for path in paths], names)
     lives = found.lives
     if neuron is not None:
-        lives = [life for life in lives if life.neuron == Neuron.parse(neuron)]
+        wanted = Neuron.parse(neuron)
+        lives = [life for life in lives if wanted in (life.neuron, life.neuron.entry)]
         if not lives:
             raise ConfigError(
                 f"{neuron} is in none of them", hint="see `sparsepath concepts list --order name`"

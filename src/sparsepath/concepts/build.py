@@ -60,6 +60,13 @@ class _Subject(NamedTuple):
     places: list[SitePlace]
     is_sparse: bool
 
+    @property
+    def is_two_sided(self) -> bool:
+        """Whether the two signs of an entry are neurons of their own."""
+        config: Any = self.model.config
+        by_magnitude = self.is_sparse and config.topk_by == "magnitude"
+        return bool(by_magnitude and not config.topk_positive)
+
 
 def build_catalogue(
     model: Path | str,
@@ -195,7 +202,8 @@ def _rows(shards: Shards, subject: _Subject, text: Text, say: Say) -> Iterator[N
     """Describe every neuron."""
     for number, place in enumerate(subject.places, start=1):
         say(f"labelling {place.site} of layer {place.layer} ({number} of {len(subject.places)})")
-        yield from neurons_of(shards, place, text, directions(subject.model, place))
+        effects = directions(subject.model, place)
+        yield from neurons_of(shards, place, text, effects, is_two_sided=subject.is_two_sided)
 
 
 class _Scores(NamedTuple):
@@ -226,6 +234,7 @@ def _facts(
         widths={place.site: place.width for place in subject.places},
         layers=_layers(subject.places),
         is_sparse=subject.is_sparse,
+        is_two_sided=subject.is_two_sided,
         least_score=LEAST_SCORE,
         mean_score=scores.mean,
         mean_control=scores.control,

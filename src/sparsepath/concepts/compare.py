@@ -69,7 +69,7 @@ def profiles(catalogue: Catalogue, numbers: dict[str, int]) -> Profiles:
     """
     database = catalogue.database
     rows = database.execute(
-        "SELECT id, layer, site, number, COALESCE(own_label, label), is_dead FROM neuron "
+        "SELECT id, layer, site, number, side, COALESCE(own_label, label), is_dead FROM neuron "
         "ORDER BY id"
     ).fetchall()
     place = {row[0]: i for i, row in enumerate(rows)}
@@ -85,9 +85,9 @@ def profiles(catalogue: Catalogue, numbers: dict[str, int]) -> Profiles:
     lengths = np.sqrt(np.asarray(tokens.multiply(tokens).sum(axis=1)).reshape(-1))
     scale = sparse.dia_array((1 / np.maximum(lengths, 1e-12)[None], [0]), (len(rows), len(rows)))
     return Profiles(
-        [Neuron(*row[1:4]) for row in rows],
-        [row[4] for row in rows],
-        np.array([not row[5] for row in rows], bool),
+        [Neuron(*row[1:5]) for row in rows],
+        [row[5] for row in rows],
+        np.array([not row[6] for row in rows], bool),
         sparse.csr_array(scale @ tokens),
         _patterns(catalogue),
     )

@@ -11,8 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.artifacts.neuron import Neuron, Side
 from sparsepath.concepts.shards import Array, Shards
 from sparsepath.trace.hidden import SitePlace
+
+SIDES: tuple[Side, ...] = ("+", "-")
+"""Of an entry whose signs are told apart."""
 
 MAX_EVENTS = 4_000_000
 """Firings that are sorted at once, about 100 MB."""
@@ -21,26 +25,41 @@ MAX_EVENTS = 4_000_000
 class Events(NamedTuple):
     """Where one neuron fired."""
 
-    neuron: int
-    """Its number at the site."""
+    neuron: Neuron
+    """Which."""
     positions: NDArray[np.int64]
     """Row times tokens of a row plus place in the row, ascending, over all rows."""
     values: NDArray[np.float32]
-    """Of the neuron there; never zero."""
+    """Of the neuron there; never zero, and above zero where it is one sign of an entry."""
 
 
-def events_of(shards: Shards, place: SitePlace) -> Iterator[Events]:
+def events_of(shards: Shards, place: SitePlace, *, is_two_sided: bool = False) -> Iterator[Events]:
     """Give the events of every neuron of a place, in the order of their numbers.
 
     Args:
         shards: a finished recording.
         place: one that was recorded.
+        is_two_sided: whether each sign of an entry is a neuron; the one above zero comes first.
     """
+    for entry in _of_entries(shards, place):
+        yield from (_one_side(entry, side) for side in SIDES) if is_two_sided else (entry,)
+
+
+def _one_side(entry: Events, side: Side) -> Events:
+    """Leave the events of one sign."""
+    neuron = entry.neuron._replace(side=side)
+    values = neuron.sign * entry.values
+    return Events(neuron, entry.positions[values > 0], values[values > 0])
+
+
+def _of_entries(shards: Shards, place: SitePlace) -> Iterator[Events]:
+    """Give the events of every entry."""
     first = shards.kept(0, place).indices if shards.paths else np.empty(0)
     n_passes = max(1, -(-first.size * len(shards.paths) // MAX_EVENTS))
     bounds = [place.width * number // n_passes for number in range(n_passes + 1)]
     for low, high in pairwise(bounds):
-        yield from _sorted(*_between(shards, place, low, high), low, high)
+        for number, positions, values in _sorted(*_between(shards, place, low, high), low, high):
+            yield Events(Neuron(place.layer, place.site, number), positions, values)
 
 
 def _between(shards: Shards, place: SitePlace, low: int, high: int) -> tuple[Array, Array, Array]:
@@ -61,11 +80,11 @@ def _between(shards: Shards, place: SitePlace, low: int, high: int) -> tuple[Arr
 
 def _sorted(
     neurons: Array, positions: Array, values: Array, low: int, high: int
-) -> Iterator[Events]:
-    """Split events by neuron."""
+) -> Iterator[tuple[int, Array, Array]]:
+    """Split events by entry."""
     order = np.argsort(neurons, kind="stable")
     neurons, positions, values = neurons[order], positions[order], values[order]
     starts = np.searchsorted(neurons, np.arange(low, high + 1))
     for number in range(low, high):
         part = slice(starts[number - low], starts[number - low + 1])
-        yield Events(number, positions[part], values[part].astype(np.float32))
+        yield number, positions[part], values[part].astype(np.float32)

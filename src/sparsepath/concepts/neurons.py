@@ -45,6 +45,7 @@ class Text(NamedTuple):
 class _Found(NamedTuple):
     """What is found of a neuron before others of its place are known."""
 
+    neuron: Neuron
     statistics: Statistics
     examples: list[Example]
     pattern: NDArray[np.uint16]
@@ -52,7 +53,12 @@ class _Found(NamedTuple):
 
 
 def neurons_of(
-    shards: Shards, place: SitePlace, text: Text, effects: Directions | None
+    shards: Shards,
+    place: SitePlace,
+    text: Text,
+    effects: Directions | None,
+    *,
+    is_two_sided: bool = False,
 ) -> Iterator[NeuronRow]:
     """Describe every neuron of a place.
 
@@ -60,12 +66,13 @@ def neurons_of(
         shards: a finished recording.
         place: one that was recorded.
         text: of the recording.
-        effects: on tokens, where they are defined.
+        effects: on tokens, where they are defined; by entry.
+        is_two_sided: whether each sign of an entry is a neuron.
     """
     patterns = Patterns(text.recorded.tokens.size)
     found: list[_Found] = []
     fired, said = [], []
-    events = events_of(shards, place)
+    events = events_of(shards, place, is_two_sided=is_two_sided)
     while group := list(islice(events, GROUP)):
         inside = [pack_places(text.finding.inside(e.positions), text.finding.n) for e in group]
         rules = find_rules(np.stack(inside), text.questions)
@@ -73,28 +80,26 @@ def neurons_of(
             own = text.recorded.finding(one)
             facts = statistics(own, text.recorded, text.clusters, text.n_clusters)
             shown = examples(own, text.recorded) if facts.fired else []
-            found.append(_Found(facts, shown, patterns.add(one), rule))
+            found.append(_Found(one.neuron, facts, shown, patterns.add(one), rule))
             positions = text.held_out.inside(one.positions)
             fired.append(pack_places(positions, text.held_out.n))
             said.append(rule.bits(text.questions, held_out=True))
     judged = judge(np.stack(fired), np.stack(said), text.held_out.n)
     together = patterns.together()
     for number, known in enumerate(found):
-        neuron = Neuron(place.layer, place.site, number)
-        others = [(Neuron(place.layer, place.site, t.neuron).name, t) for t in together[number]]
-        details = _details(known, others, _effects(effects, number, text.recorded), text.questions)
-        yield _row(neuron, known, judged[number], details, text.recorded)
+        others = [(found[other.neuron].neuron.name, other) for other in together[number]]
+        said_of = _effects(effects, known.neuron, text.recorded)
+        details = _details(known, others, said_of, text.questions)
+        yield _row(known, judged[number], details, text.recorded)
 
 
-def _row(
-    neuron: Neuron, found: _Found, judged: Judgement, details: Details, text: Recorded
-) -> NeuronRow:
+def _row(found: _Found, judged: Judgement, details: Details, text: Recorded) -> NeuronRow:
     """Write down one neuron."""
-    facts, rule = found.statistics, found.rule
+    facts, rule, sign = found.statistics, found.rule, found.neuron.sign
     is_clear = judged.score is not None and judged.score >= LEAST_SCORE
     label = DEAD if facts.is_dead else rule.phrase if is_clear else NO_CLEAR_MEANING
     return NeuronRow(
-        neuron=neuron,
+        neuron=found.neuron,
         label=label,
         guess=DEAD if facts.is_dead else rule.phrase,
         kind="+".join(dict.fromkeys(part.kind for part in rule.parts)),
@@ -104,8 +109,8 @@ def _row(
         held_out=judged.n,
         fired=facts.fired,
         rate=facts.rate,
-        mean=facts.mean,
-        largest=facts.largest,
+        mean=sign * facts.mean,
+        largest=sign * facts.largest,
         token_entropy=facts.token_entropy,
         semantic_entropy=facts.semantic_entropy,
         is_dead=facts.is_dead,
@@ -115,7 +120,7 @@ def _row(
             (t.token, _written(text, t.token), t.share, t.precision, t.lift) for t in facts.tokens
         ],
         examples=[
-            (e.band, e.value, e.at, e.ids.astype("<u4").tobytes(), e.values.tobytes())
+            (e.band, sign * e.value, e.at, e.ids.astype("<u4").tobytes(), _signed(e.values, sign))
             for e in found.examples
         ],
         pattern=found.pattern.astype("<u2").tobytes(),
@@ -130,9 +135,11 @@ def _details(
 ) -> Details:
     """Write down what is shown of one neuron only."""
     facts = found.statistics
+    ends, bins = facts.bounds, list(facts.histogram)
+    is_below = found.neuron.sign < 0
     return Details(
-        bounds=facts.bounds,
-        histogram=list(facts.histogram),
+        bounds=(-ends[1], -ends[0]) if is_below else ends,
+        histogram=bins[::-1] if is_below else bins,
         promotes=effects[0],
         demotes=effects[1],
         together=[(name, round(other.jaccard, 4)) for name, other in together],
@@ -146,16 +153,23 @@ def _details(
 
 
 def _effects(
-    effects: Directions | None, number: int, text: Recorded
+    effects: Directions | None, neuron: Neuron, text: Recorded
 ) -> tuple[list[tuple[str, float]] | None, list[tuple[str, float]] | None]:
     """Write the tokens that a neuron speaks for and against."""
     if effects is None:
         return None, None
-    up, down = effects.promotes[number], effects.demotes[number]
+    up, down = effects.promotes[neuron.index], effects.demotes[neuron.index]
+    if neuron.sign < 0:
+        up, down = down, up
     return (
-        [(_written(text, token), round(value, 4)) for token, value in up],
-        [(_written(text, token), round(value, 4)) for token, value in down],
+        [(_written(text, token), round(neuron.sign * value, 4)) for token, value in up],
+        [(_written(text, token), round(neuron.sign * value, 4)) for token, value in down],
     )
+
+
+def _signed(values: NDArray[np.float16], sign: int) -> bytes:
+    """Write values with their sign; an entry that is zero has none."""
+    return np.where(values == 0, values, sign * values).astype("<f2").tobytes()
 
 
 def _written(text: Recorded, token: int) -> str:

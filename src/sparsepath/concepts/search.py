@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.catalogue_query import Hit
-from sparsepath.artifacts.neuron import SITES
+from sparsepath.artifacts.neuron import SITES, Side
 from sparsepath.concepts.vectors import embed, find_encoder
 from sparsepath.data.tables import read_table
 from sparsepath.errors import ConfigError, DataError, ModelError
@@ -162,12 +162,19 @@ def _by_neuron(
     catalogue: Catalogue, fired: dict[SitePlace, Tensor]
 ) -> list[tuple[int, float, float, Tensor]]:
     """Give number in the file, rate, mean and values, [tokens], of every neuron."""
-    rows = catalogue.database.execute("SELECT layer, site, number, id, rate, mean FROM neuron")
+    rows = catalogue.database.execute(
+        "SELECT layer, site, number, side, id, rate, mean FROM neuron"
+    )
     by_place = {(place.layer, place.site): values for place, values in fired.items()}
     return [
-        (id_, rate, mean, by_place[layer, site][:, number])
-        for layer, site, number, id_, rate, mean in rows
+        (id_, rate, mean, _on_side(by_place[layer, site][:, number], side))
+        for layer, site, number, side, id_, rate, mean in rows
     ]
+
+
+def _on_side(values: Tensor, side: Side) -> Tensor:
+    """Leave the values of a sign, with it."""
+    return values if not side else values.clamp(min=0) if side == "+" else values.clamp(max=0)
 
 
 def search_classes(
@@ -229,13 +236,21 @@ def _sides(
 
 
 def _most(catalogue: Catalogue, subject: Subject, text: str) -> NDArray[np.float32]:
-    """Give the highest value of every neuron in a text, in the order of their numbers."""
+    """Give the highest value of every neuron in a text, in the order of their numbers.
+
+    Of a neuron that stands for values below zero it is the size of the lowest one.
+    """
     ids = subject.tokenizer.encode(text, add_special_tokens=False).ids
-    n = sum(place.width for place in subject.places)
+    is_two_sided = catalogue.facts.is_two_sided
     if not ids:
-        return np.zeros(n, np.float32)
+        n = sum(place.width for place in subject.places)
+        return np.zeros(2 * n if is_two_sided else n, np.float32)
     values = subject.fired(ids)
-    found: NDArray[np.float32] = np.concatenate(
-        [values[place].amax(dim=0).numpy() for place in subject.places]
-    )
+    most = []
+    for place in subject.places:
+        ends = [values[place].amax(dim=0)]
+        if is_two_sided:
+            ends = [ends[0].clamp(min=0), (-values[place]).amax(dim=0).clamp(min=0)]
+        most.append(torch.stack(ends, dim=1).reshape(-1).numpy())
+    found: NDArray[np.float32] = np.concatenate(most)
     return found

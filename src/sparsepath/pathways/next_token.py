@@ -148,8 +148,8 @@ class Asked:
     """Draws them."""
 
 
-Labels = Callable[[Neuron], str | None]
-"""What a catalogue says of a neuron."""
+Labels = Callable[[Neuron, float], str | None]
+"""What a catalogue says of a neuron that has a value."""
 
 
 def explain_next_token(
@@ -279,7 +279,7 @@ def _neurons(
                 texts[position],
                 float(held_TD[position, index]),
                 float(decided.scores[decided.place][position, index]),
-                None if labels is None else labels(neuron),
+                None if labels is None else labels(neuron, float(held_TD[position, index])),
                 [WordShare(i, texts[i], float(reads_T[i])) for i in order if reads_T[i] != 0],
             )
         )

@@ -145,7 +145,7 @@ def _coloured(context: Context, largest: float, *, marked: bool) -> Text:
         shown = piece.replace("\n", "\u21b5")
         style = Style.null()
         if value:
-            strength = min(1.0, 0.25 + 0.75 * abs(value) / max(largest, 1e-9))
+            strength = min(1.0, 0.25 + 0.75 * abs(value) / max(abs(largest), 1e-9))
             red, green, blue = colour(value)
             shade = [round(255 - (255 - c) * strength) for c in (red, green, blue)]
             ink = "white" if strength > 0.55 else "black"
@@ -263,7 +263,7 @@ def _context(context: Context, largest: float) -> Html:
         if number == context.at:
             shown = el("b", shown)
         red, green, blue = colour(value)
-        share = min(1.0, abs(value) / max(largest, 1e-9))
+        share = min(1.0, abs(value) / max(abs(largest), 1e-9))
         style = f"background:rgba({red},{green},{blue},{0.12 + 0.5 * share:.2f})" if value else None
         pieces.append(el("span", shown, style=style, title=f"{value:.2f}" if value else None))
     return el("div", el("span", f"{context.value:.2f}", cls="n"), el("span", *pieces), cls="text")
