@@ -20,6 +20,7 @@ from sparsepath.artifacts.catalogue_write import NeuronRow, Writer, new_catalogu
 from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Site
 from sparsepath.artifacts.provenance import now_utc, package_versions
+from sparsepath.concepts.contrast import text_rows
 from sparsepath.concepts.directions import directions
 from sparsepath.concepts.judge import LEAST_SCORE
 from sparsepath.concepts.meaning import meaning_clusters
@@ -101,6 +102,7 @@ def build_catalogue(
     text = _text(recorded(shards, pieces, corpus), subject.model)
     with new_catalogue(path) as writer:
         writer.tokens(pieces, text.recorded.counts.tolist())
+        writer.text(text_rows(text.finding, text.held_out))
         scores = _write_neurons(writer, _rows(shards, subject, text, say), options, say)
         facts = _facts(subject, corpus, shards, text, scores)
         writer.facts(facts)

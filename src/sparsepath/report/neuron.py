@@ -54,6 +54,7 @@ def neuron_json(card: NeuronCard) -> dict[str, Any]:
         "fires_on": [token._asdict() for token in card.fires_on],
         "contexts": [context._asdict() for context in card.contexts],
         "remarks": [remark._asdict() for remark in card.remarks],
+        "endpoint": [label._asdict() for label in card.endpoint],
     }
     del plain["line"]
     return card.line._asdict() | {"neuron": card.line.neuron.name} | plain
@@ -104,6 +105,12 @@ def sentences(card: NeuronCard) -> list[str]:
     found = []
     if card.line.by_person:
         found.append(f"A person's label; the automatic one: {card.automatic}")
+    found += [
+        f"{label.model} at {label.endpoint} calls it {quoted(label.label)}: balanced accuracy "
+        f"{label.score:.3f} on {label.trials} held-out contexts, the automatic label "
+        f"{label.own_score:.3f} on the same."
+        for label in card.endpoint
+    ]
     if line.score is None:
         found.append(f"Label not judged: {card.held_out} firings on held-out text. {card.guess}")
     else:
