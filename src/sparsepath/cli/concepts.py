@@ -62,6 +62,13 @@ def concepts_command() -> None:
     help="Whether labels can be searched by meaning.",
 )
 @click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=DEFAULTS.processes,
+    show_default=True,
+    help="That MODEL reads CORPUS in; each holds MODEL in memory.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), help="The file.  [default: MODEL/concepts.sqlite]"
 )
 @json_option
