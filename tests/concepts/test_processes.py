@@ -94,9 +94,9 @@ def test_two_processes_go_on_after_one_was_killed_to_the_same_catalogue(
 
 @pytest.fixture
 def broken(tmp_path: Path) -> str:
-    """A corpus that cannot be read."""
-    path = tmp_path / "corpus.txt"
-    path.write_bytes(b"ab\xff")
+    """A corpus that cannot be read to its end."""
+    path = planted.save_corpus(tmp_path / "corpus.txt", n_documents=500)
+    path.write_bytes(path.read_bytes() + b"\xff")
     return str(path)
 
 

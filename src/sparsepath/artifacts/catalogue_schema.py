@@ -126,6 +126,8 @@ class CatalogueFacts(Artifact):
     """What made the vectors for search by meaning; None: there are none."""
     bytes_per_kept: float
     """Bytes on disk of each kept activation while the catalogue was made."""
+    warnings: list[str] = Field(default_factory=list)
+    """What speaks against trusting it, such as text in another language than the model's."""
     versions: dict[str, str]
     """Packages."""
 

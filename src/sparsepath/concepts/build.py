@@ -22,6 +22,7 @@ from sparsepath.artifacts.neuron import Site
 from sparsepath.artifacts.provenance import now_utc, package_versions
 from sparsepath.concepts.contrast import text_rows
 from sparsepath.concepts.directions import directions
+from sparsepath.concepts.familiar import unfamiliar
 from sparsepath.concepts.judge import LEAST_SCORE
 from sparsepath.concepts.meaning import meaning_clusters
 from sparsepath.concepts.neurons import Text, neurons_of
@@ -93,6 +94,9 @@ def build_catalogue(
     hashes = {file.name: file.sha256 for file in subject.files}
     recording = _recording(subject, corpus, options, hashes)
     n_all = options.tokens
+    warning = unfamiliar(corpus, subject.tokenizer, subject.folder)
+    if warning is not None:
+        say(f"warning: {warning}")
 
     def tell(n: int) -> None:
         say(f"read {n:,} tokens" + (f" of {n_all:,}" if n_all else ""))
@@ -111,6 +115,7 @@ def build_catalogue(
         writer.text(text_rows(text.finding, text.held_out))
         scores = _write_neurons(writer, _rows(shards, subject, text, say), options, say)
         facts = _facts(subject, corpus, shards, text, scores)
+        facts.warnings.extend([] if warning is None else [warning])
         writer.facts(facts)
     shutil.rmtree(work)
     return Built(path, facts)
