@@ -15,6 +15,7 @@ from sparsepath.cli.concepts_label import label_command
 from sparsepath.cli.concepts_print import print_lines, table
 from sparsepath.cli.options import json_option
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
+from sparsepath.config import LANGUAGES, Language
 from sparsepath.errors import needs_extra
 
 DEFAULTS = CatalogueOptions()
@@ -142,8 +143,17 @@ def list_command(
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to this file."
 )
+@click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    default=LANGUAGES[0],
+    show_default=True,
+    help="Language of the text and the page.",
+)
 @json_option
-def show_command(model: Path, neuron: str, html: Path | None, as_json: bool) -> None:
+def show_command(
+    model: Path, neuron: str, html: Path | None, lang: Language, as_json: bool
+) -> None:
     """Show what is known of NEURON, such as L02/117.
 
     \b
@@ -158,14 +168,14 @@ def show_command(model: Path, neuron: str, html: Path | None, as_json: bool) -> 
     if html is not None:
         from sparsepath.artifacts.store import write_text_atomic
 
-        write_text_atomic(html, neuron_html(card, facts))
+        write_text_atomic(html, neuron_html(card, facts, lang))
         click.echo(f"page: {html}", err=True)
     if as_json:
         click.echo(json.dumps(neuron_json(card), ensure_ascii=False, indent=2))
         return
     from rich.console import Console
 
-    print_neuron(card, Console(highlight=False))
+    print_neuron(card, Console(highlight=False), lang)
 
 
 @concepts_command.command("note")
