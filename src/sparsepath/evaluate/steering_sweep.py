@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sparsepath.artifacts.concept_names import neuron_called
 from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Neuron, Site
@@ -59,7 +60,7 @@ def sweep_steering(  # noqa: PLR0913 - what is steered, judged and told
 
     Args:
         model: folder of a language model of the Llama kind, or of a training.
-        neurons: names; all get the same strength.
+        neurons: names, or labels of the catalogue beside the model; all get the same strength.
         judge: says which outputs carry the concept (`steering.judge.word_judge`,
             `classifier_judge`).
         options: other than the usual ones.
@@ -77,7 +78,7 @@ def sweep_steering(  # noqa: PLR0913 - what is steered, judged and told
     if not prompts or "" in prompts:
         raise ConfigError("a prompt is empty", hint="give at least a word to begin with")
     engine = Engine(locate_language_model(Path(model)), form=form)
-    places = [Neuron.parse(name) for name in neurons]
+    places = [neuron_called(name, engine.folder) for name in neurons]
     ways = _ways(engine, places, options)
     labelled = options.labelled
     table = None
