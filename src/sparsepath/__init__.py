@@ -11,6 +11,9 @@ from sparsepath.version import __version__
 if TYPE_CHECKING:
     from sparsepath.artifacts.catalogue import Catalogue as Catalogue
     from sparsepath.concepts.build import build_catalogue as build_catalogue
+    from sparsepath.concepts.endpoint import Endpoint as Endpoint
+    from sparsepath.concepts.endpoint_labels import label_neurons as label_neurons
+    from sparsepath.concepts.endpoint_labels import plan_labels as plan_labels
     from sparsepath.concepts.options import CatalogueOptions as CatalogueOptions
     from sparsepath.config import EnsembleOptions as EnsembleOptions
     from sparsepath.config import GenerateOptions as GenerateOptions
@@ -69,6 +72,9 @@ _HOMES = {
     "Catalogue": "sparsepath.artifacts.catalogue.Catalogue",
     "CatalogueOptions": "sparsepath.concepts.options.CatalogueOptions",
     "build_catalogue": "sparsepath.concepts.build.build_catalogue",
+    "Endpoint": "sparsepath.concepts.endpoint.Endpoint",
+    "label_neurons": "sparsepath.concepts.endpoint_labels.label_neurons",
+    "plan_labels": "sparsepath.concepts.endpoint_labels.plan_labels",
     "Engine": "sparsepath.runtime.language.engine.Engine",
     "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
     "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
@@ -90,6 +96,7 @@ __all__ = [
     "CatalogueOptions",
     "ConfigError",
     "DataError",
+    "Endpoint",
     "Engine",
     "EnsembleOptions",
     "GenerateOptions",
@@ -111,7 +118,9 @@ __all__ = [
     "explain",
     "export",
     "hypothesis",
+    "label_neurons",
     "load",
+    "plan_labels",
     "predict",
     "read_recipe",
     "read_table",

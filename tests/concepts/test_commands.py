@@ -1,15 +1,17 @@
 """`sparsepath concepts` on the command line, on planted neurons."""
 
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
-import planted
 import pytest
 from click.testing import CliRunner, Result
 
+import planted
 from sparsepath.cli.main import main
+from sparsepath.report.neuron import quoted
 
 WORD = planted.LISTS[4][0]
 
@@ -67,6 +69,51 @@ def test_what_people_say_is_escaped_on_the_page(planted_model: Path, tmp_path: P
         json.loads(run("show", file, "L00/4", "--json").stdout)["contexts"]
     )
     assert "http" not in page.read_text(encoding="utf-8")
+
+
+def own_words(page: str) -> list[str]:
+    """Give headings, heads of tables and sentences of a page, without parts of its label."""
+    found = re.findall(r"<(?:h2|th|p)[^>]*>([^<]+)</", page)
+    return [text for text in found if not text.startswith("the words")]
+
+
+def test_a_page_in_japanese_says_the_same_and_nothing_in_english(
+    planted_model: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.sqlite"
+    shutil.copyfile(planted_model / "concepts.sqlite", file)
+    run("note", file, "L00/4", "--label", "\u8a9e", "--verdict", "agree", "--by", "Ann")
+    pages = {}
+    for lang in ("en", "ja"):
+        page = tmp_path / f"{lang}.html"
+        run("show", file, "L00/4", "--html", page, "--lang", lang)
+        pages[lang] = page.read_text(encoding="utf-8")
+        assert f'<html lang="{lang}">' in pages[lang]
+    english, japanese = (own_words(pages[lang]) for lang in ("en", "ja"))
+    assert len(english) == len(japanese) >= 17
+    label = english[0]
+    for one, other in zip(english[1:], japanese[1:], strict=True):
+        assert re.search(r"[\u3001-\u30ff\u4e00-\u9fff]", other), other
+        assert one != other
+    assert (label, japanese[0]) == ("\u8a9e", "\u8a9e")
+    assert "\u540c\u610f" in pages["ja"]  # agree
+    assert "agree" not in pages["ja"]
+    # Figures are the same ones.
+    numbers = [re.findall(r"\d+\.\d+", " ".join(some[1:-1])) for some in (english, japanese)]
+    assert numbers[0] == numbers[1]
+
+
+def test_a_token_is_shown_with_what_cannot_be_seen() -> None:
+    assert quoted(" a\n\t\r") == '" a\u21b5\u21e5\u240d"'
+    assert quoted("\x06\u3042\ufffd") == '"\\x06\u3042\ufffd"'
+
+
+def test_a_terminal_speaks_japanese_too(planted_model: Path) -> None:
+    english = run("show", planted_model, "L00/4").output
+    japanese = run("show", planted_model, "L00/4", "--lang", "ja").output
+    assert "Fires on: " in english
+    assert "\u767a\u706b\u3059\u308b\u30c8\u30fc\u30af\u30f3\uff1a" in japanese
+    assert english.splitlines()[0] == japanese.splitlines()[0]
 
 
 def test_searches_print_what_they_found(planted_model: Path) -> None:

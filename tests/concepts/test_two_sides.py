@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-import planted
 import pytest
 
+import planted
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.catalogue_query import search_words
+from sparsepath.artifacts.concept_names import finder
 from sparsepath.artifacts.edit import Edit
+from sparsepath.artifacts.edit_text import parse_edit
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.concepts.build import build_catalogue
 from sparsepath.concepts.options import CatalogueOptions
@@ -78,6 +80,36 @@ def test_a_name_without_a_sign_is_asked_for_one(two_sided: Path) -> None:
         pytest.raises(ConfigError, match=r"fix: say L00/3\+ or L00/3-"),
     ):
         catalogue.card(Neuron(0, "block_out", 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "neuron", "operation", "value"),
+    [
+        ("L00/3-=8", "L00/3", "set", -8),
+        ("L00/3+=8", "L00/3", "set", 8),
+        ("L00/3-+2", "L00/3", "add", -2),
+        ("L00/3+2", "L00/3", "add", 2),
+        ("L00/3-2", "L00/3", "add", -2),
+        ("L00/3-*2", "L00/3", "scale", 2),
+        ("L00/3-=off", "L00/3", "suppress", 0),
+    ],
+)
+def test_a_sign_is_steered_by_its_size(
+    text: str, neuron: str, operation: str, value: float
+) -> None:
+    edit = parse_edit(text)
+    assert (edit.neuron, edit.operation, edit.value) == (neuron, operation, value)
+
+
+def test_a_label_of_the_lower_sign_makes_the_entry_smaller(two_sided: Path) -> None:
+    with Catalogue(two_sided) as catalogue:
+        catalogue.remark(neuron_of(3 + HALF), label="reef", by="Ann")
+    edit = parse_edit("reef=8 if L00/4+>0.5", find=finder(two_sided))
+    assert (edit.neuron, edit.value) == ("L00/3", -8)
+    assert edit.only_if is not None
+    assert edit.only_if.neuron == "L00/4"
+    with pytest.raises(ConfigError, match="L00/3- is one sign of an entry"):
+        parse_edit("L01/4=8 if reef fires", find=finder(two_sided))
 
 
 def test_an_edit_is_of_an_entry() -> None:

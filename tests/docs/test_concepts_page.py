@@ -3,14 +3,21 @@
 import re
 import shlex
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "concepts"))
+
+from answerer import answering
+
 from sparsepath.cli.main import main
 
 ROOT = Path(__file__).parents[2]
+ENDPOINT = "http://127.0.0.1:8080/v1"
 LINE = re.compile(r"^\$ sparsepath (concepts .*)$", re.MULTILINE)
 SMALL = [
     "train.steps=3", "train.checkpoint_every=1", "data.length=32", "model.d_model=24",
@@ -23,9 +30,19 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line) for line in LINE.findall((ROOT / page).read_text(encoding="utf-8"))]
 
 
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    """The address of a server that answers in place of the one on the page."""
+    with answering() as server:
+        yield server.url
+
+
 @pytest.mark.slow
 def test_every_command_of_both_pages_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    endpoint: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     corpus = tmp_path / "corpus.txt"
@@ -44,6 +61,7 @@ def test_every_command_of_both_pages_works(
             shutil.copytree("runs/stdlib-lm-topk", "runs/other")
         small = [str(corpus) if part == "stdlib" else part for part in command]
         small = ["5000" if part.endswith("0000") else part for part in small]
+        small = [endpoint if part == ENDPOINT else part for part in small]
         done = CliRunner().invoke(main, small)
         assert done.exit_code == 0, f"{command}: {done.output}"
         assert done.stdout or "nothing found" in done.stderr, command

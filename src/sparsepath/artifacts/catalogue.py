@@ -17,6 +17,7 @@ from sparsepath.artifacts.catalogue_schema import (
     CatalogueFacts,
     Context,
     Details,
+    EndpointLabel,
     NeuronCard,
     NeuronLine,
     Remark,
@@ -44,9 +45,12 @@ _ORDERS: dict[Order, str] = {
 }
 
 _LINE = (
-    "id, layer, site, number, side, COALESCE(own_label, label), score, rate, mean, token_entropy, "
-    "semantic_entropy, own_label IS NOT NULL"
+    "id, layer, site, number, side, COALESCE(own_label, endpoint_label, label), score, rate, mean, "
+    "token_entropy, semantic_entropy, own_label IS NOT NULL, endpoint_label IS NOT NULL"
 )
+
+BEST_FIRST = "ORDER BY is_kept DESC, score DESC, at"
+"""Order of an endpoint's labels of one neuron; the first one is shown if it is kept."""
 
 N_LISTED_TOKENS = 6
 """Tokens of a neuron in a list."""
@@ -196,7 +200,8 @@ class Catalogue:
 
     def _line(self, row: Sequence[Any]) -> NeuronLine:
         """Make a line of the columns `_LINE`."""
-        id_, layer, site, number, side, label, score, rate, mean, tokens, semantic, by_person = row
+        id_, layer, site, number, side, label, score, rate, mean, tokens, semantic, *origin = row
+        by_person, is_from_endpoint = map(bool, origin)
         texts = self.database.execute(
             "SELECT text FROM fires_on WHERE neuron = ? ORDER BY rowid LIMIT ?",
             (id_, N_LISTED_TOKENS),
@@ -205,7 +210,8 @@ class Catalogue:
             Neuron(layer, site, number, side),
             label, score, rate, mean, tokens, semantic,
             tuple(text for (text,) in texts),
-            bool(by_person),
+            by_person,
+            is_from_endpoint and not by_person,
         )  # fmt: skip
 
     def id_of(self, neuron: Neuron) -> int:
@@ -270,6 +276,7 @@ class Catalogue:
             fires_on=tuple(TokenLine(*token) for token in tokens),
             contexts=tuple(self._contexts(id_)),
             remarks=tuple(Remark(*remark) for remark in remarks),
+            endpoint=tuple(self._endpoint_labels(id_)),
         )
 
     def _contexts(self, id_: int) -> list[Context]:
@@ -285,6 +292,14 @@ class Catalogue:
             shown = np.frombuffer(values, "<f2").astype(float).tolist()
             found.append(Context(band, value, at, tuple(texts), tuple(shown)))
         return found
+
+    def _endpoint_labels(self, id_: int) -> list[EndpointLabel]:
+        """Read what models called a neuron."""
+        names = ", ".join(EndpointLabel._fields)
+        rows = self.database.execute(
+            f"SELECT {names} FROM endpoint_label WHERE neuron = ? {BEST_FIRST}", (id_,)
+        )
+        return [EndpointLabel(*row)._replace(is_kept=bool(row[-1])) for row in rows]
 
     def token(self, id_: int) -> bytes:
         """Give the bytes of a token."""

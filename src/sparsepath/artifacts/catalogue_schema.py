@@ -24,6 +24,9 @@ NO_CLEAR_MEANING: Final = "no clear meaning"
 DEAD: Final = "never fires"
 """Label of a neuron that never fired."""
 
+BEFORE, AFTER = 20, 8
+"""Tokens of context that are shown around one token."""
+
 Verdict = Literal["agree", "disagree"]
 """What a person says of the automatic label."""
 
@@ -37,7 +40,7 @@ CREATE TABLE neuron (
     fired INTEGER NOT NULL, rate REAL NOT NULL, mean REAL NOT NULL, largest REAL NOT NULL,
     token_entropy REAL NOT NULL, semantic_entropy REAL NOT NULL,
     is_dead INTEGER NOT NULL, is_always_on INTEGER NOT NULL, details TEXT NOT NULL,
-    own_label TEXT, verdict TEXT,
+    own_label TEXT, verdict TEXT, endpoint_label TEXT,
     UNIQUE (layer, site, number, side)
 );
 CREATE INDEX neuron_score ON neuron (score);
@@ -56,6 +59,16 @@ CREATE TABLE pattern (neuron INTEGER PRIMARY KEY, places BLOB NOT NULL);
 CREATE TABLE vector (neuron INTEGER PRIMARY KEY, content BLOB NOT NULL);
 CREATE TABLE note (
     neuron INTEGER NOT NULL, label TEXT, note TEXT, verdict TEXT, by TEXT NOT NULL, at TEXT NOT NULL
+);
+CREATE TABLE text (row INTEGER PRIMARY KEY, ids BLOB NOT NULL);
+CREATE TABLE contrast (
+    neuron INTEGER PRIMARY KEY, silent BLOB NOT NULL, fires BLOB NOT NULL, quiet BLOB NOT NULL,
+    said BLOB NOT NULL
+);
+CREATE TABLE endpoint_label (
+    neuron INTEGER NOT NULL, label TEXT NOT NULL, score REAL NOT NULL, own_score REAL NOT NULL,
+    trials INTEGER NOT NULL, model TEXT NOT NULL, endpoint TEXT NOT NULL, at TEXT NOT NULL,
+    is_kept INTEGER NOT NULL, PRIMARY KEY (neuron, model)
 );
 CREATE VIRTUAL TABLE words USING fts5 (label, tokens, note);
 """
@@ -116,6 +129,8 @@ class CatalogueFacts(Artifact):
     """What made the vectors for search by meaning; None: there are none."""
     bytes_per_kept: float
     """Bytes on disk of each kept activation while the catalogue was made."""
+    warnings: list[str] = Field(default_factory=list)
+    """What speaks against trusting it, such as text in another language than the model's."""
     versions: dict[str, str]
     """Packages."""
 
@@ -126,7 +141,7 @@ class NeuronLine(NamedTuple):
     neuron: Neuron
     """Which."""
     label: str
-    """A person's, else the automatic one."""
+    """A person's, else a better one from an endpoint, else the automatic one."""
     score: float | None
     """Held-out balanced accuracy of the automatic label, 0 to 1; None where it fires too seldom."""
     rate: float
@@ -141,6 +156,8 @@ class NeuronLine(NamedTuple):
     """It fires on, the most telling first."""
     by_person: bool
     """Whether the label is a person's."""
+    by_endpoint: bool
+    """Whether it is an endpoint's."""
 
 
 class TokenLine(NamedTuple):
@@ -181,6 +198,26 @@ class Remark(NamedTuple):
     """Name."""
     at: str
     """UTC."""
+
+
+class EndpointLabel(NamedTuple):
+    """What a language model behind an endpoint called a neuron."""
+
+    label: str
+    score: float
+    """Balanced accuracy of what it said of held-out contexts from the label alone, 0 to 1."""
+    own_score: float
+    """The same of the automatic label on the same contexts."""
+    trials: int
+    """Contexts."""
+    model: str
+    """Name at the endpoint."""
+    endpoint: str
+    """URL."""
+    at: str
+    """UTC."""
+    is_kept: bool
+    """Whether it is better than the automatic label."""
 
 
 class RulePart(Artifact):
@@ -243,3 +280,5 @@ class NeuronCard(NamedTuple):
     contexts: tuple[Context, ...]
     remarks: tuple[Remark, ...]
     """Oldest first."""
+    endpoint: tuple[EndpointLabel, ...]
+    """What models behind endpoints called it; one that is shown comes first, the best first."""

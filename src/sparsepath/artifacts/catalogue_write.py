@@ -5,7 +5,7 @@ What people said in an older catalogue of the same place is taken over.
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +47,8 @@ class NeuronRow(NamedTuple):
     """Band, value, place of the token, ids as 32 bits, values as fp16."""
     pattern: bytes
     """Places in the sample, 16 bits each."""
+    contrast: tuple[bytes, bytes, bytes, bytes] = (b"", b"", b"", b"")
+    """As in the table `contrast`, positions as 32 bits, answers as 8."""
 
 
 class Writer:
@@ -65,17 +67,22 @@ class Writer:
         rows = ((id_, piece, counts[id_]) for id_, piece in enumerate(pieces))
         self._database.executemany("INSERT INTO token VALUES (?, ?, ?)", rows)
 
+    def text(self, rows: Iterable[bytes]) -> None:
+        """Write the rows in which contrasts lie: ids as 32 bits, by their numbers from 0."""
+        self._database.executemany("INSERT INTO text VALUES (?, ?)", enumerate(rows))
+
     def add(self, row: NeuronRow) -> int:
         """Write a neuron; give its number in the file, from 1."""
         self._n += 1
         id_, marks = self._n, ", ".join("?" * 21)
         self._database.execute(
-            f"INSERT INTO neuron VALUES ({marks}, NULL, NULL)",
+            f"INSERT INTO neuron VALUES ({marks}, NULL, NULL, NULL)",
             (id_, *row.neuron, *row[1:16], row.details.model_dump_json()),
         )
         self._many("example", id_, row.examples)
         self._many("fires_on", id_, row.fires_on)
         self._database.execute("INSERT INTO pattern VALUES (?, ?)", (id_, row.pattern))
+        self._database.execute("INSERT INTO contrast VALUES (?, ?, ?, ?, ?)", (id_, *row.contrast))
         tokens = " ".join(text.strip() for _, text, *_ in row.fires_on)
         self._database.execute(
             "INSERT INTO words (rowid, label, tokens, note) VALUES (?, ?, ?, '')",
@@ -100,7 +107,10 @@ class Writer:
         self._database.execute("INSERT INTO facts VALUES (?)", (content,))
 
     def take_over(self, older: Path) -> None:
-        """Copy what people said in an older catalogue; neurons are found by their names."""
+        """Copy what was said in an older catalogue; neurons are found by their names.
+
+        Labels from an endpoint are copied where model and text are the same, as when judged.
+        """
         if not older.is_file():
             return
         self._database.commit()
@@ -110,6 +120,8 @@ class Writer:
             has_side = any(column[1] == "side" for column in columns)
             side = "p.side" if has_side else "''"
             self._database.executescript(_TAKE_OVER.replace("{side}", side))
+            if self._is_same():
+                self._database.executescript(_TAKE_OVER_LABELS)
             self._database.commit()
             self._database.execute("DETACH DATABASE older")
         except sqlite3.DatabaseError as err:
@@ -117,6 +129,18 @@ class Writer:
                 f"{older} stands where the catalogue should be, and is none ({err})",
                 hint="move it away, or give another --out",
             ) from err
+
+    def _is_same(self) -> bool:
+        """Say whether the older catalogue is of the same model and text, in the same tables."""
+        (version,) = self._database.execute("PRAGMA older.user_version").fetchone()
+        if version != CATALOGUE_SCHEMA:
+            return False
+        found = []
+        for name in ("main", "older"):
+            row = self._database.execute(f"SELECT content FROM {name}.facts").fetchone()
+            facts = CatalogueFacts.model_validate_json(row[0])
+            found.append((sorted(file.sha256 for file in facts.files), facts.corpus_sha256))
+        return found[0] == found[1]
 
 
 _TAKE_OVER = """
@@ -142,6 +166,19 @@ UPDATE main.words SET note = COALESCE((SELECT GROUP_CONCAT(COALESCE(o.label, '')
 DROP TABLE same;
 """
 """What was said of an entry, before its signs were told apart, goes to the sign that fires more."""
+
+_TAKE_OVER_LABELS = """
+INSERT INTO main.endpoint_label SELECT n.id, o.label, o.score, o.own_score, o.trials, o.model,
+    o.endpoint, o.at, o.is_kept
+    FROM older.endpoint_label o JOIN older.neuron p ON p.id = o.neuron
+    JOIN main.neuron n USING (layer, site, number, side);
+UPDATE main.neuron SET endpoint_label = (SELECT p.endpoint_label FROM older.neuron p
+    WHERE p.layer = neuron.layer AND p.site = neuron.site AND p.number = neuron.number
+    AND p.side = neuron.side);
+UPDATE main.words SET label = label || ' ' || (SELECT n.endpoint_label FROM main.neuron n
+    WHERE n.id = words.rowid)
+    WHERE rowid IN (SELECT id FROM main.neuron WHERE endpoint_label IS NOT NULL);
+"""
 
 
 @contextmanager

@@ -82,6 +82,21 @@ def _entry(name: str) -> Neuron:
     return neuron
 
 
+def on_entry(neuron: Neuron, operation: "Operation", value: float) -> tuple[str, float]:
+    """Give the entry that an edit of a neuron changes, and the value there.
+
+    Of `L02/117-` a strength of 8 is a value of -8 of entry `L02/117`. Scaling and suppressing
+    change an entry with both its signs.
+
+    Args:
+        neuron: an entry, or one sign of it.
+        operation: what happens to it.
+        value: as of an `Edit`.
+    """
+    is_turned = operation in ("set", "add")
+    return neuron.entry.name, neuron.sign * value if is_turned else value
+
+
 class Edit(Artifact):
     """One neuron, what happens to it, where in a text, and when."""
 

@@ -3,12 +3,15 @@
 NEURON =VALUE | =off | *FACTOR | +VALUE | -VALUE  [@POSITIONS]  [if NEURON fires]
                                                               [if NEURON>VALUE]
                                                               [if after TOKEN|TOKEN]
+
+A label of the model's catalogue may stand in place of NEURON (`concept_names.py`).
 """
 
 import re
 from collections.abc import Callable, Sequence
 
-from sparsepath.artifacts.edit import Condition, Edit, Operation
+from sparsepath.artifacts.concept_names import Find, finder
+from sparsepath.artifacts.edit import Condition, Edit, Operation, on_entry
 from sparsepath.errors import ConfigError
 
 Encode = Callable[[str], Sequence[int]]
@@ -16,12 +19,12 @@ Encode = Callable[[str], Sequence[int]]
 
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?"
 _EDIT = re.compile(
-    rf"\s*(?P<neuron>L[\w./]+?)\s*(?P<sign>[=*+-])\s*(?P<value>off|-?{_NUMBER})"
+    rf"\s*(?P<neuron>.+?)\s*(?P<sign>[=*+-])\s*(?P<value>off|-?{_NUMBER})"
     r"\s*(?:@\s*(?P<positions>[\w:]+))?(?:\s+if\s+(?P<condition>.+?))?\s*"
 )
 _CONDITION = re.compile(
-    rf"(?P<neuron>L[\w./]+)\s*(?:(?P<fires>fires)|>\s*(?P<above>-?{_NUMBER}))"
-    r"|after\s+(?P<tokens>.+)"
+    rf"after\s+(?P<tokens>.+)"
+    rf"|(?P<neuron>.+?)\s*(?:(?P<fires>\bfires)|>\s*(?P<above>-?{_NUMBER}))"
 )
 FORMS = (
     "write L02/117=8 (set), L02/117*0.5 (scale), L02/117+3 or L02/117-3 (add), L02/117=off "
@@ -30,27 +33,35 @@ FORMS = (
 )
 """What a user is told."""
 
+NAMES_ONLY = finder(None)
+"""Knows names of neurons, and no labels."""
 
-def parse_edit(text: str, encode: Encode | None = None) -> Edit:
+
+def parse_edit(text: str, encode: Encode | None = None, find: Find = NAMES_ONLY) -> Edit:
     """Read an edit.
 
     Args:
         text: as in this module's first lines.
         encode: needed for conditions on tokens; tokens written as `#12` need none.
+        find: knows the labels of the model's catalogue.
 
     Raises:
-        ConfigError: if it is none, or a word of its condition is no single token.
+        ConfigError: if it is none, a word of its condition is no single token, or a label names no
+            neuron, or several.
     """
     found = _EDIT.fullmatch(text)
     if found is None:
         raise ConfigError(f"{text!r} is no edit", hint=FORMS)
     operation, value = _operation(found["sign"], found["value"], text)
+    entry, value = on_entry(find(found["neuron"]), operation, value)
     return Edit(
-        neuron=found["neuron"],
+        neuron=entry,
         operation=operation,
         value=value,
         positions=found["positions"] or "all",
-        only_if=None if found["condition"] is None else parse_condition(found["condition"], encode),
+        only_if=None
+        if found["condition"] is None
+        else parse_condition(found["condition"], encode, find),
     )
 
 
@@ -70,7 +81,7 @@ def _operation(sign: str, value: str, text: str) -> tuple[Operation, float]:
     return operations[sign], float(value)
 
 
-def parse_condition(text: str, encode: Encode | None = None) -> Condition:
+def parse_condition(text: str, encode: Encode | None = None, find: Find = NAMES_ONLY) -> Condition:
     """Read what stands behind `if`: `L01/5 fires`, `L01/5>0.5`, `after the|a`.
 
     Raises:
@@ -82,7 +93,9 @@ def parse_condition(text: str, encode: Encode | None = None) -> Condition:
     if found["tokens"] is not None:
         ids = {id_ for word in found["tokens"].split("|") for id_ in _ids(word, encode)}
         return Condition(after=tuple(sorted(ids)))
-    return Condition(neuron=found["neuron"], above=float(found["above"] or 0))
+    watched = find(found["neuron"])
+    name = watched.entry.name if watched.side == "+" else watched.name
+    return Condition(neuron=name, above=float(found["above"] or 0))
 
 
 def _ids(word: str, encode: Encode | None) -> list[int]:

@@ -11,9 +11,11 @@ from sparsepath.artifacts.catalogue_query import conditions, layer_summaries
 from sparsepath.artifacts.catalogue_schema import Verdict
 from sparsepath.artifacts.neuron import SITES, Neuron
 from sparsepath.cli.concepts_find import compare_command, search_command, track_command
+from sparsepath.cli.concepts_label import label_command
 from sparsepath.cli.concepts_print import print_lines, table
 from sparsepath.cli.options import json_option
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
+from sparsepath.config import LANGUAGES, Language
 from sparsepath.errors import needs_extra
 
 DEFAULTS = CatalogueOptions()
@@ -59,6 +61,13 @@ def concepts_command() -> None:
     default=DEFAULTS.vectors,
     show_default=True,
     help="Whether labels can be searched by meaning.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=DEFAULTS.processes,
+    show_default=True,
+    help="That MODEL reads CORPUS in; each holds MODEL in memory.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The file.  [default: MODEL/concepts.sqlite]"
@@ -134,8 +143,17 @@ def list_command(
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to this file."
 )
+@click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    default=LANGUAGES[0],
+    show_default=True,
+    help="Language of the text and the page.",
+)
 @json_option
-def show_command(model: Path, neuron: str, html: Path | None, as_json: bool) -> None:
+def show_command(
+    model: Path, neuron: str, html: Path | None, lang: Language, as_json: bool
+) -> None:
     """Show what is known of NEURON, such as L02/117.
 
     \b
@@ -150,14 +168,14 @@ def show_command(model: Path, neuron: str, html: Path | None, as_json: bool) -> 
     if html is not None:
         from sparsepath.artifacts.store import write_text_atomic
 
-        write_text_atomic(html, neuron_html(card, facts))
+        write_text_atomic(html, neuron_html(card, facts, lang))
         click.echo(f"page: {html}", err=True)
     if as_json:
         click.echo(json.dumps(neuron_json(card), ensure_ascii=False, indent=2))
         return
     from rich.console import Console
 
-    print_neuron(card, Console(highlight=False))
+    print_neuron(card, Console(highlight=False), lang)
 
 
 @concepts_command.command("note")
@@ -183,5 +201,5 @@ def note_command(model: Path, neuron: str, as_json: bool, **said: Any) -> None:
     click.echo(f"kept, {remark.by}, {remark.at}")
 
 
-for _command in (search_command, compare_command, track_command):
+for _command in (label_command, search_command, compare_command, track_command):
     concepts_command.add_command(_command)

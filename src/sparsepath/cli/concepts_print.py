@@ -51,7 +51,7 @@ def print_lines(lines: list[NeuronLine], as_json: bool) -> None:
     for line in lines:
         score = "    -" if line.score is None else f"{line.score:.3f}"
         tokens = " ".join(json.dumps(text, ensure_ascii=False) for text in line.tokens[:4])
-        mark = " (a person's)" if line.by_person else ""
+        mark = " (a person's)" * line.by_person + " (an endpoint's)" * line.by_endpoint
         click.echo(
             f"{line.neuron.name:<10} {score} {line.rate:>7.2%}  {line.label}{mark}  [{tokens}]"
         )

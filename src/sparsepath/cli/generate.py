@@ -79,6 +79,8 @@ def generate_command(  # noqa: PLR0913 - options
         return
     click.echo()
     click.echo(_said(facts, form, threads), err=True)
+    if edits:
+        click.echo(f"steered by {'; '.join(edits)}", err=True)
 
 
 def _said(facts: "Written", form: Form, threads: int) -> str:

@@ -71,7 +71,8 @@ _STEER = (
         multiple=True,
         metavar="EDIT",
         help='Edit a neuron (several times): "L02/117=8", "L02/117*0.5", "L02/117+3", '
-        '"L02/117=off", each also with "@answer" or "if L01/5 fires" behind it.',
+        '"L02/117=off", each also with "@answer" or "if L01/5 fires" behind it. A label of the '
+        'catalogue beside the model may stand for its neuron: "refund*2".',
     ),
     click.option(
         "--unsafe-strength", is_flag=True, help="Allow strengths that mostly break the text."

@@ -71,7 +71,8 @@ def try_command(  # noqa: PLR0913 - options
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("seed", "unsteered", "steered", show_lines=True)
+    title = Text("; ".join(found[0].edits))
+    table = Table("seed", "unsteered", "steered", show_lines=True, title=title)
     for tried in found:
         table.add_row(str(tried.seed), Text(tried.unsteered), Text(tried.steered))
     Console().print(table)

@@ -39,7 +39,7 @@ def _setting(
     multiple=True,
     required=True,
     metavar="NEURON",
-    help="Neuron, such as L02/117 (several times: all get the same strength).",
+    help="Neuron, such as L02/117, or its label (several times: all get the same strength).",
 )
 @_setting("strengths", str, "Numbers with commas; 2x is twice the usual largest value.")
 @_setting("operation", click.Choice(["set", "add", "scale"]), "What is done to the neurons.")
@@ -156,7 +156,9 @@ def _print_table(found: "Sweep") -> None:
 
     has_accuracy = any(point.accuracy is not None for point in found.points)
     names = ["way", "strength", "outputs with it", "bits/byte", "change", "repetition", "fluent"]
-    table = Table(*names, *["accuracy"] * has_accuracy, title=f"{found.judge}")
+    table = Table(
+        *names, *["accuracy"] * has_accuracy, title=f"{', '.join(found.neurons)}: {found.judge}"
+    )
     for point in found.points:
         low, high = point.share_ci95
         row = [

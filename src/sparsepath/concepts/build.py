@@ -20,13 +20,16 @@ from sparsepath.artifacts.catalogue_write import NeuronRow, Writer, new_catalogu
 from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Site
 from sparsepath.artifacts.provenance import now_utc, package_versions
+from sparsepath.concepts.contrast import text_rows
 from sparsepath.concepts.directions import directions
+from sparsepath.concepts.familiar import unfamiliar
 from sparsepath.concepts.judge import LEAST_SCORE
 from sparsepath.concepts.meaning import meaning_clusters
 from sparsepath.concepts.neurons import Text, neurons_of
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
+from sparsepath.concepts.processes import Job, record_in_processes
 from sparsepath.concepts.questions import Part, Questions
-from sparsepath.concepts.record import Recording, record
+from sparsepath.concepts.record import Recording, Share, Tell, record
 from sparsepath.concepts.recorded import Recorded, recorded
 from sparsepath.concepts.rows import RowSettings
 from sparsepath.concepts.shards import Shards
@@ -98,21 +101,49 @@ def build_catalogue(
     hashes = {file.name: file.sha256 for file in subject.files}
     recording = _recording(subject, corpus, options, hashes)
     n_all = options.tokens
+    warning = unfamiliar(corpus, subject.tokenizer, subject.folder)
+    if warning is not None:
+        say(f"warning: {warning}")
 
     def tell(n: int) -> None:
         say(f"read {n:,} tokens" + (f" of {n_all:,}" if n_all else ""))
 
-    shards = record(subject.model, subject.tokenizer, recording, work, tell)
+    if options.processes == 1:
+        shards = record(subject.model, subject.tokenizer, recording, work, tell)
+    else:
+        say(f"reading in {options.processes} processes")
+        job = Job(model=str(model), corpus=corpus, options=options)
+        shards = record_in_processes(job, recording, work, tell)
     config = subject.model.config
     pieces = token_bytes(subject.tokenizer, int(config.vocab_size))
     text = _text(recorded(shards, pieces, corpus), subject.model)
     with new_catalogue(path) as writer:
         writer.tokens(pieces, text.recorded.counts.tolist())
+        writer.text(text_rows(text.finding, text.held_out))
         scores = _write_neurons(writer, _rows(shards, subject, text, say), options, say)
         facts = _facts(subject, corpus, shards, text, scores)
+        facts.warnings.extend([] if warning is None else [warning])
         writer.facts(facts)
     shutil.rmtree(work)
     return Built(path, facts)
+
+
+def record_share(job: Job, work: Path, tell: Tell, share: Share) -> None:
+    """Make some of the shards of a catalogue; another process makes the catalogue.
+
+    Args:
+        job: what is catalogued.
+        work: folder of shards.
+        tell: as in `record`.
+        share: of the shards.
+
+    Raises:
+        SparsepathError: as `build_catalogue`.
+    """
+    subject = _subject(Path(job.model), job.options)
+    hashes = {file.name: file.sha256 for file in subject.files}
+    recording = _recording(subject, job.corpus, job.options, hashes)
+    record(subject.model, subject.tokenizer, recording, work, tell, share)
 
 
 def _subject(path: Path, options: CatalogueOptions) -> _Subject:

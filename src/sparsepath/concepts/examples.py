@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.artifacts.catalogue_schema import AFTER, BEFORE
 from sparsepath.concepts.events import Events
 from sparsepath.concepts.recorded import Recorded
 
@@ -17,9 +18,6 @@ BANDS: dict[str, tuple[float, int]] = {
     "top": (0.0, 6), "0.1%": (0.001, 2), "1%": (0.01, 2), "10%": (0.1, 3), "50%": (0.5, 3),
 }  # fmt: skip
 """Share of the firings that are stronger, and examples, by name."""
-
-BEFORE, AFTER = 20, 8
-"""Tokens of context."""
 
 
 class Example(NamedTuple):

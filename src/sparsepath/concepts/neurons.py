@@ -11,6 +11,7 @@ from sparsepath.artifacts.catalogue_schema import DEAD, NO_CLEAR_MEANING, Detail
 from sparsepath.artifacts.catalogue_write import NeuronRow
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.concepts.bits import pack_places
+from sparsepath.concepts.contrast import Contrasts
 from sparsepath.concepts.directions import Directions
 from sparsepath.concepts.events import events_of
 from sparsepath.concepts.examples import Example, examples
@@ -50,6 +51,7 @@ class _Found(NamedTuple):
     examples: list[Example]
     pattern: NDArray[np.uint16]
     rule: Rule
+    contrast: tuple[bytes, bytes, bytes, bytes]
 
 
 def neurons_of(
@@ -70,6 +72,7 @@ def neurons_of(
         is_two_sided: whether each sign of an entry is a neuron.
     """
     patterns = Patterns(text.recorded.tokens.size)
+    contrasts = Contrasts(text.finding, text.held_out)
     found: list[_Found] = []
     fired, said = [], []
     events = events_of(shards, place, is_two_sided=is_two_sided)
@@ -80,10 +83,12 @@ def neurons_of(
             own = text.recorded.finding(one)
             facts = statistics(own, text.recorded, text.clusters, text.n_clusters)
             shown = examples(own, text.recorded) if facts.fired else []
-            found.append(_Found(one.neuron, facts, shown, patterns.add(one), rule))
             positions = text.held_out.inside(one.positions)
             fired.append(pack_places(positions, text.held_out.n))
             said.append(rule.bits(text.questions, held_out=True))
+            tokens = [token.token for token in facts.tokens]
+            contrast = contrasts.of(one, positions, tokens, said[-1], seed=place.layer)
+            found.append(_Found(one.neuron, facts, shown, patterns.add(one), rule, contrast))
     judged = judge(np.stack(fired), np.stack(said), text.held_out.n)
     together = patterns.together()
     for number, known in enumerate(found):
@@ -124,6 +129,7 @@ def _row(found: _Found, judged: Judgement, details: Details, text: Recorded) -> 
             for e in found.examples
         ],
         pattern=found.pattern.astype("<u2").tobytes(),
+        contrast=found.contrast,
     )
 
 

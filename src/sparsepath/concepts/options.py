@@ -31,6 +31,9 @@ class CatalogueOptions:
     vectors: bool = True
     """Whether labels get vectors for search by meaning."""
 
+    processes: int = 1
+    """That the model reads the corpus in, at least 1; the catalogue is the same."""
+
     def __post_init__(self) -> None:
         """Check the settings.
 
@@ -44,6 +47,8 @@ class CatalogueOptions:
                 f"tokens = {self.tokens} with rows of {self.length or ROW_TOKENS}",
                 hint="read more tokens",
             )
+        if self.processes < 1:
+            raise ConfigError(f"processes = {self.processes}", hint="give 1 or more")
         if not 0 < self.held_out < 1:
             raise ConfigError(
                 f"held_out = {self.held_out}", hint="choose a share between 0 and 1, such as 0.2"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from transformers import PreTrainedModel
 
 from sparsepath.artifacts.store import write_json_atomic
 from sparsepath.concepts.rows import Place, Row, RowSettings, rows_of
-from sparsepath.concepts.shards import Kept, Shards, State, unsigned
+from sparsepath.concepts.shards import Array, Kept, Shards, State, unsigned
 from sparsepath.errors import ConfigError
 from sparsepath.kernels.largest import largest
 from sparsepath.trace.hidden import SitePlace, watch
@@ -56,12 +57,21 @@ class Recording:
     kept, as a TopK model of the same k would keep them."""
 
 
+class Share(NamedTuple):
+    """Which shards are made: every `of`-th one, from `number` on."""
+
+    number: int = 0
+    """From 0, below `of`."""
+    of: int = 1
+
+
 def record(
     model: PreTrainedModel,
     tokenizer: Tokenizer,
     recording: Recording,
     folder: Path,
     tell: Tell = lambda _n: None,
+    share: Share = Share(),  # noqa: B008 - it cannot change
 ) -> Shards:
     """Run a model over a corpus and keep what fired.
 
@@ -71,19 +81,21 @@ def record(
         recording: what to do.
         folder: where shards are kept; a stopped recording goes on there, with the same result.
         tell: called after every batch.
+        share: of the shards; the whole text is read all the same, so that they fit together.
 
     Raises:
         ConfigError: if the folder holds a recording of something else.
         DataError: if the corpus cannot be read.
     """
-    _check(folder, recording)
+    check_settings(folder, recording)
     shards = Shards(folder)
+    number = len(shards.paths)
     state = shards.state() or State(Place(), "", False)
     length = recording.rows.length
     n_rows = max(1, SHARD_TOKENS // length)
     rows = rows_of(recording.rows, tokenizer, state.place)
     while not state.is_last:
-        done = n_rows * len(shards.paths)
+        done = n_rows * number
         most = None if recording.n_tokens is None else max(1, recording.n_tokens // length) - done
         some = list(islice(rows, n_rows if most is None else min(n_rows, most)))
         is_last = len(some) < n_rows or (most is not None and most <= n_rows)
@@ -96,11 +108,13 @@ def record(
         def told(n: int, before: int = done * length) -> None:
             tell(before + n)
 
-        _write(model, some, recording, shards, state, told)
+        if number % share.of == share.number and not shards.has(number):
+            shards.write(number, *_shard(model, some, recording, told), state)
+        number += 1
     return shards
 
 
-def _check(folder: Path, recording: Recording) -> None:
+def check_settings(folder: Path, recording: Recording) -> None:
     """See that a folder is empty, or was begun with the same settings.
 
     Raises:
@@ -120,15 +134,10 @@ def _check(folder: Path, recording: Recording) -> None:
         )
 
 
-def _write(
-    model: PreTrainedModel,
-    rows: Sequence[Row],
-    recording: Recording,
-    shards: Shards,
-    state: State,
-    tell: Tell,
-) -> None:
-    """Record some rows as the next shard."""
+def _shard(
+    model: PreTrainedModel, rows: Sequence[Row], recording: Recording, tell: Tell
+) -> tuple[Array, Array, dict[SitePlace, Kept]]:
+    """Record some rows: tokens, which of them are held out, and what was kept."""
     tokens = np.stack([row.ids for row in rows])
     kept = {
         place: Kept(
@@ -150,7 +159,7 @@ def _write(
         tell(end * tokens.shape[1])
     number = unsigned(int(model.config.vocab_size))
     held_out = np.array([row.is_held_out for row in rows], np.uint8)
-    shards.append(tokens.astype(number), held_out, kept, state)
+    return tokens.astype(number), held_out, kept
 
 
 def _batches(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:

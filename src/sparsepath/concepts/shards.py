@@ -71,12 +71,22 @@ class Shards:
             facts = json.loads(file.metadata()[STATE])
         return State(Place(**facts["place"]), facts["digest"], facts["is_last"])
 
-    def append(
-        self, tokens: Array, held_out: Array, kept: Mapping[SitePlace, Kept], state: State
+    def has(self, number: int) -> bool:
+        """Say whether a shard was written, also one after a gap."""
+        return self._path(number).exists()
+
+    def write(
+        self,
+        number: int,
+        tokens: Array,
+        held_out: Array,
+        kept: Mapping[SitePlace, Kept],
+        state: State,
     ) -> None:
-        """Write the next shard.
+        """Write a shard.
 
         Args:
+            number: of it, from 0.
             tokens: [R, T].
             held_out: [R], 0 or 1.
             kept: what was kept, by place.
@@ -90,9 +100,10 @@ class Shards:
             tensors[f"{key(place)}.indices"] = found.indices
             tensors[f"{key(place)}.values"] = found.values
         facts = state._asdict() | {"place": asdict(state.place)}
-        path = self._path(len(self.paths))
+        path = self._path(number)
         write_bytes_atomic(path, save(tensors, metadata={STATE: json.dumps(facts)}))
-        self.paths.append(path)
+        if number == len(self.paths):
+            self.paths.append(path)
 
     def rows(self) -> tuple[Array, NDArray[np.bool_]]:
         """Give all tokens, [rows, T], and which rows are held out, [rows]."""

@@ -41,6 +41,8 @@ class Tried(NamedTuple):
     seed: int
     unsteered: str
     steered: str
+    edits: tuple[str, ...]
+    """What was edited, by the names of neurons."""
 
 
 def try_steering(
@@ -78,7 +80,8 @@ def try_steering(
             unsafe_strength=steering.unsafe_strength,
         ):
             after = "".join(steered.generate(prompt, asked))
-        found.append(Tried(asked.seed, before, after))
+            edits = tuple(str(edit) for edit in steered.edits)
+        found.append(Tried(asked.seed, before, after, edits))
     return found
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsepath.artifacts.edit import Edit
+from sparsepath.artifacts.concept_names import neuron_called
+from sparsepath.artifacts.edit import Edit, on_entry
 from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Neuron, Site
 from sparsepath.artifacts.provenance import now_utc
@@ -59,7 +60,7 @@ def sweep_steering(  # noqa: PLR0913 - what is steered, judged and told
 
     Args:
         model: folder of a language model of the Llama kind, or of a training.
-        neurons: names; all get the same strength.
+        neurons: names, or labels of the catalogue beside the model; all get the same strength.
         judge: says which outputs carry the concept (`steering.judge.word_judge`,
             `classifier_judge`).
         options: other than the usual ones.
@@ -77,7 +78,7 @@ def sweep_steering(  # noqa: PLR0913 - what is steered, judged and told
     if not prompts or "" in prompts:
         raise ConfigError("a prompt is empty", hint="give at least a word to begin with")
     engine = Engine(locate_language_model(Path(model)), form=form)
-    places = [Neuron.parse(name) for name in neurons]
+    places = [neuron_called(name, engine.folder) for name in neurons]
     ways = _ways(engine, places, options)
     labelled = options.labelled
     table = None
@@ -161,7 +162,8 @@ def _baselines(
     """List other neurons, and directions, at each strength."""
     rng = np.random.default_rng(options.seed)
     if options.random_neurons:
-        for other in random_neurons(places, engine.ranges, options.random_neurons, rng):
+        entries = [place.entry for place in places]
+        for other in random_neurons(entries, engine.ranges, options.random_neurons, rng):
             for edits in own:
                 edit = edits[0].model_copy(update={"neuron": other.name})
                 yield Way(f"random neuron {other.name}", edit.value, [edit])
@@ -198,11 +200,12 @@ def _edits(
                     f"{place.name} never fired on ordinary text, so {value:g}x means nothing",
                     hint="give strengths as numbers, such as --strengths 1,2,4",
                 )
+        entry, strength = on_entry(place, options.operation, value * largest)
         found.append(
             Edit(
-                neuron=place.name,
+                neuron=entry,
                 operation=options.operation,
-                value=value * largest,
+                value=strength,
                 positions=options.positions,
             )
         )

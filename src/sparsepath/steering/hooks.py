@@ -6,7 +6,7 @@ Read with: `artifacts/edit_text.py` (how edits are written), `trace/edits.py` (w
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from sparsepath.artifacts.edit import Condition, Edit
+from sparsepath.artifacts.concept_names import Find, finder
+from sparsepath.artifacts.edit import Condition, Edit, Operation, on_entry
 from sparsepath.artifacts.edit_text import Encode, parse_condition, parse_edit
 from sparsepath.artifacts.model_files import weights_sha256
 from sparsepath.artifacts.steering import Preset, check_preset
@@ -48,7 +49,8 @@ def steer(  # noqa: PLR0913 - an edit has so many parts
     Args:
         model: a language model of the Llama kind, dense or sparse.
         neurons: names such as `L02/117`, with one of the operations below; or whole edits such as
-            `L02/117=8`, and presets, without one.
+            `L02/117=8`, and presets, without one. For a model that came from a folder with a
+            catalogue, a label may stand in place of a name.
         set: value that the neurons take.
         scale: factor.
         add: what is added.
@@ -71,13 +73,16 @@ def steer(  # noqa: PLR0913 - an edit has so many parts
     """
     operations = {"set": set, "scale": scale, "add": add, "suppress": 0.0 if suppress else None}
     given = {name: value for name, value in operations.items() if value is not None}
-    condition = parse_condition(only_if, encode) if isinstance(only_if, str) else only_if
+    find = finder(Path(model.name_or_path) if model.name_or_path else None)
+    condition = parse_condition(only_if, encode, find) if isinstance(only_if, str) else only_if
     presets = [item for item in neurons if isinstance(item, Preset)]
     others = [item for item in neurons if not isinstance(item, Preset)]
     if given:
-        edits = [_edit(item, given, positions, condition) for item in others]
+        edits = [_edit(item, given, positions, condition, find) for item in others]
     else:
-        edits = [item if isinstance(item, Edit) else parse_edit(item, encode) for item in others]
+        edits = [
+            item if isinstance(item, Edit) else parse_edit(item, encode, find) for item in others
+        ]
     if (given and presets) or (not given and (condition is not None or positions != "all")):
         raise _mixed(*presets, *others)
     if ranges is not None and not unsafe_strength:
@@ -94,7 +99,11 @@ def steer(  # noqa: PLR0913 - an edit has so many parts
 
 
 def _edit(
-    name: str | Edit, given: dict[str, float], positions: str, condition: Condition | None
+    name: str | Edit,
+    given: dict[str, float],
+    positions: str,
+    condition: Condition | None,
+    find: Find,
 ) -> Edit:
     """Make the edit of one neuron.
 
@@ -108,9 +117,10 @@ def _edit(
             f"{name}: {' and '.join(given)} at once", hint="give one of set, scale, add, suppress"
         )
     ((operation, value),) = given.items()
+    entry, value = on_entry(find(name), cast(Operation, operation), value)
     return Edit.model_validate(
         {
-            "neuron": name,
+            "neuron": entry,
             "operation": operation,
             "value": value,
             "positions": positions,

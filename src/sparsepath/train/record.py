@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sparsepath.artifacts.store import write_text_atomic
+from sparsepath.artifacts.training_record import RECORD_FILE, read_record
 from sparsepath.train.tensorboard import Events
-
-RECORD_FILE = "train.jsonl"
 
 
 class Record:
@@ -44,18 +43,3 @@ class Record:
         """End the event files, if there are any; the record itself is always whole."""
         if self._events is not None:
             self._events.close()
-
-
-def read_record(folder: Path) -> list[dict[str, Any]]:
-    """Read all whole lines of a run; none if there is no file."""
-    path = folder / RECORD_FILE
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue  # the last line of a run that was killed
-    return found

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.artifacts.concept_names import finder
 from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.edit_text import parse_edit
 from sparsepath.artifacts.steering import read_preset
@@ -152,9 +153,14 @@ class Engine:
         return self._ranges
 
     def edit(self, text: str) -> Edit:
-        """Read an edit, such as `L02/117=8`; words in its condition become tokens of this model."""
+        """Read an edit, such as `L02/117=8`; words in its condition become tokens of this model.
+
+        In place of a neuron a label of the catalogue beside the model may stand.
+        """
         return parse_edit(
-            text, lambda word: self.tokenizer.encode(word, add_special_tokens=False).ids
+            text,
+            lambda word: self.tokenizer.encode(word, add_special_tokens=False).ids,
+            finder(self.folder),
         )
 
     @contextmanager

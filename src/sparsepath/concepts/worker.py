@@ -1,0 +1,47 @@
+"""A process that records some shards: `python -m sparsepath.concepts.worker JOB`, JOB as JSON.
+
+Started by `processes.py` only. An error that a user can fix is its last line, as JSON.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparsepath.concepts.build import record_share
+from sparsepath.concepts.options import CatalogueOptions
+from sparsepath.concepts.processes import Job
+from sparsepath.concepts.record import Share
+from sparsepath.errors import SparsepathError
+
+
+def work(told: dict[str, Any]) -> int:
+    """Make some shards.
+
+    Args:
+        told: as `Job.written` writes it.
+
+    Returns:
+        The exit code.
+    """
+    torch.set_num_threads(told["threads"])
+    options = told["options"] | {"sites": tuple(told["options"]["sites"])}
+    job = Job(told["model"], told["corpus"], CatalogueOptions(**options))
+
+    def look(_n: int) -> None:
+        if os.getppid() != told["parent"]:
+            sys.exit("the process that asked for this is gone")
+
+    try:
+        record_share(job, Path(told["work"]), look, Share(*told["share"]))
+    except SparsepathError as err:
+        sys.stdout.write(json.dumps({"message": err.message, "hint": err.hint}) + "\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(work(json.loads(sys.argv[1])))
