@@ -22,6 +22,7 @@ from sparsepath.artifacts.neuron import Site
 from sparsepath.artifacts.provenance import now_utc, package_versions
 from sparsepath.concepts.directions import directions
 from sparsepath.concepts.judge import LEAST_SCORE
+from sparsepath.concepts.latents import Latents, load_latents
 from sparsepath.concepts.meaning import meaning_clusters
 from sparsepath.concepts.neurons import Text, neurons_of
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
@@ -59,6 +60,13 @@ class _Subject(NamedTuple):
     tokenizer: Tokenizer
     places: list[SitePlace]
     is_sparse: bool
+    latents: Latents | None = None
+    """Of an autoencoder, which stand in the place of neurons."""
+
+    @property
+    def home(self) -> Path:
+        """Where its catalogue belongs."""
+        return self.folder if self.latents is None else self.latents.folder
 
 
 def build_catalogue(
@@ -75,18 +83,20 @@ def build_catalogue(
         model: folder of a TopK language model, or of a training; of a dense one with `dense_k`.
         corpus: as `data.source` of a recipe.
         options: other than the usual ones.
-        out: the file; None: `concepts.sqlite` in the model's folder.
+        out: the file; None: `concepts.sqlite` in the folder of the model or autoencoder.
         say: told what is done.
 
     Raises:
         ConfigError: if a site is not sparse, or the place holds another unfinished catalogue.
         DataError: if the corpus cannot be read or is too small.
-        ModelError: if the model is dense and `dense_k` is not given, or it cannot be read.
+        ModelError: if the model is dense and `dense_k` is not given, it cannot be read, or the
+            autoencoder is of another model.
         RunError: if the disk is full or the place may not be written to.
     """
     options = options or CatalogueOptions()
     subject = _subject(Path(model), options)
-    path = out or subject.folder / CATALOGUE_FILE
+    path = out or subject.home / CATALOGUE_FILE
+    _check_home(path, subject)
     work = path.with_name(f".{path.name}.recording")
     hashes = {file.name: file.sha256 for file in subject.files}
     recording = _recording(subject, corpus, options, hashes)
@@ -95,7 +105,8 @@ def build_catalogue(
     def tell(n: int) -> None:
         say(f"read {n:,} tokens" + (f" of {n_all:,}" if n_all else ""))
 
-    shards = record(subject.model, subject.tokenizer, recording, work, tell)
+    read = {} if subject.latents is None else {"read": subject.latents.read}
+    shards = record(subject.model, subject.tokenizer, recording, work, tell, **read)
     config = subject.model.config
     pieces = token_bytes(subject.tokenizer, int(config.vocab_size))
     text = _text(recorded(shards, pieces, corpus), subject.model)
@@ -118,6 +129,10 @@ def _subject(path: Path, options: CatalogueOptions) -> _Subject:
     folder = locate_language_model(path)
     files = stamp_files(folder)  # before weights are read: what changes later is noticed
     model, tokenizer = load_language_model(folder)
+    if options.autoencoder is not None:
+        latents = load_latents(options.autoencoder, model, folder, options.dense_k)
+        place = [latents.place]
+        return _Subject(folder, files, model, tokenizer, place, latents.is_exact, latents)
     places = sparse_places(model, options.sites)
     if not options.sites and any(place.site == "block_out" for place in places):
         places = [place for place in places if place.site == "block_out"]
@@ -176,7 +191,29 @@ def _recording(
         ),
         n_tokens=options.tokens,
         is_sparse=subject.is_sparse,
+        autoencoder_sha256=_digest(subject.latents),
     )
+
+
+def _digest(latents: Latents | None) -> str:
+    """Give the hash of an autoencoder's files; empty where there is none."""
+    if latents is None:
+        return ""
+    files = [(file.name, file.sha256) for file in latents.facts.files]
+    return hashlib.sha256(repr(files).encode()).hexdigest()
+
+
+def _check_home(path: Path, subject: _Subject) -> None:
+    """Keep latents out of the model's folder, whose catalogue names neurons.
+
+    Raises:
+        ConfigError: if they were to lie there.
+    """
+    if subject.latents is not None and path.resolve().parent == subject.folder.resolve():
+        raise ConfigError(
+            f"{path} is beside the model, where L00/5 is a neuron and no latent",
+            hint="leave --out out, or choose another folder",
+        )
 
 
 def _text(read: Recorded, model: PreTrainedModel) -> Text:
@@ -195,7 +232,8 @@ def _rows(shards: Shards, subject: _Subject, text: Text, say: Say) -> Iterator[N
     """Describe every neuron."""
     for number, place in enumerate(subject.places, start=1):
         say(f"labelling {place.site} of layer {place.layer} ({number} of {len(subject.places)})")
-        yield from neurons_of(shards, place, text, directions(subject.model, place))
+        own = None if subject.latents is None else subject.latents.directions()
+        yield from neurons_of(shards, place, text, directions(subject.model, place, own))
 
 
 class _Scores(NamedTuple):
@@ -226,6 +264,7 @@ def _facts(
         widths={place.site: place.width for place in subject.places},
         layers=_layers(subject.places),
         is_sparse=subject.is_sparse,
+        autoencoder=None if subject.latents is None else subject.latents.facts,
         least_score=LEAST_SCORE,
         mean_score=scores.mean,
         mean_control=scores.control,

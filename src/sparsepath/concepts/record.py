@@ -36,6 +36,9 @@ SETTINGS_FILE = "settings.json"
 Tell = Callable[[int], None]
 """Called with the tokens that are done."""
 
+Read = Callable[[Tensor], Tensor]
+"""What is catalogued of a hidden state; an autoencoder gives its latents."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording:
@@ -54,6 +57,8 @@ class Recording:
     is_sparse: bool
     """False: the model is dense, and of each hidden state the largest entries by value count as
     kept, as a TopK model of the same k would keep them."""
+    autoencoder_sha256: str = ""
+    """Of its files, where latents of an autoencoder are recorded."""
 
 
 def record(
@@ -62,6 +67,7 @@ def record(
     recording: Recording,
     folder: Path,
     tell: Tell = lambda _n: None,
+    read: Read = lambda hidden: hidden,
 ) -> Shards:
     """Run a model over a corpus and keep what fired.
 
@@ -71,6 +77,7 @@ def record(
         recording: what to do.
         folder: where shards are kept; a stopped recording goes on there, with the same result.
         tell: called after every batch.
+        read: gives what is recorded of a hidden state.
 
     Raises:
         ConfigError: if the folder holds a recording of something else.
@@ -96,7 +103,7 @@ def record(
         def told(n: int, before: int = done * length) -> None:
             tell(before + n)
 
-        _write(model, some, recording, shards, state, told)
+        _write(model, some, recording, shards, state, told, read)
     return shards
 
 
@@ -120,13 +127,14 @@ def _check(folder: Path, recording: Recording) -> None:
         )
 
 
-def _write(
+def _write(  # noqa: PLR0913 - what runs over what, and where it goes
     model: PreTrainedModel,
     rows: Sequence[Row],
     recording: Recording,
     shards: Shards,
     state: State,
     tell: Tell,
+    read: Read,
 ) -> None:
     """Record some rows as the next shard."""
     tokens = np.stack([row.ids for row in rows])
@@ -140,6 +148,7 @@ def _write(
     for start, end in _batches(tokens.shape):
 
         def seen(place: SitePlace, hidden: Tensor, start: int = start, end: int = end) -> None:
+            hidden = read(hidden)
             # By size: a TopK model may keep entries below zero, all else there is zero.
             size = hidden.abs() if recording.is_sparse else hidden
             _keep(hidden, size, kept[place], slice(start, end))
