@@ -54,9 +54,7 @@ def save_autoencoder(folder: Path, parent: Path | None, **settings: object) -> P
 
 
 @pytest.fixture(scope="module")
-def autoencoder(
-    planted_model: Path, corpus: str, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def autoencoder(planted_model: Path, corpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One with its catalogue beside it."""
     folder = save_autoencoder(tmp_path_factory.mktemp("autoencoder") / "model", planted_model)
     built = build_catalogue(planted_model, corpus, options(folder))
@@ -116,7 +114,7 @@ def test_another_autoencoder_beside_the_catalogue_is_noticed(
     folder = save_autoencoder(tmp_path / "a", planted_model)
     build_catalogue(planted_model, corpus, options(folder))
     save_autoencoder(folder, None)
-    with pytest.raises(RunError, match="another model: config.json"):
+    with pytest.raises(RunError, match=r"another model: config\.json"):
         Catalogue(folder)
 
 
@@ -129,9 +127,7 @@ def test_an_autoencoder_that_does_not_fit_is_refused(
         ("layer", {"layer": 2}, "reads layer 2, .* has 2"),
         ("width", {"width": 8, "k": 4}, "reads 8 entries at block_out, .* has 64"),
     ):
-        folder = save_autoencoder(
-            tmp_path / name, other if name == "parent" else None, **settings
-        )
+        folder = save_autoencoder(tmp_path / name, other if name == "parent" else None, **settings)
         with pytest.raises(ModelError, match=told):
             build_catalogue(planted_model, corpus, options(folder))
     good = save_autoencoder(tmp_path / "good", planted_model)
@@ -143,9 +139,7 @@ def test_an_autoencoder_that_does_not_fit_is_refused(
         CatalogueOptions(sites=("mlp_in",), autoencoder=good)
 
 
-def test_the_command_takes_an_autoencoder(
-    planted_model: Path, corpus: str, tmp_path: Path
-) -> None:
+def test_the_command_takes_an_autoencoder(planted_model: Path, corpus: str, tmp_path: Path) -> None:
     folder = save_autoencoder(tmp_path / "run" / "model", planted_model)
     command = ["concepts", "build", str(planted_model), corpus, "--sae", str(tmp_path / "run")]
     done = CliRunner().invoke(main, [*command, "--length", "16", "--no-vectors", "--json"])

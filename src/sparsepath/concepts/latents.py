@@ -13,11 +13,11 @@ from transformers import PreTrainedModel
 
 from sparsepath.artifacts.catalogue import stamp_files
 from sparsepath.artifacts.catalogue_schema import AutoencoderFacts
-from sparsepath.artifacts.model_files import weights_sha256
 from sparsepath.artifacts.neuron import SITES
-from sparsepath.errors import ConfigError, ModelError
+from sparsepath.errors import ConfigError
 from sparsepath.models.autoencoder import SparseAutoencoder
 from sparsepath.models.autoencoder_folder import locate_autoencoder, read_autoencoder
+from sparsepath.trace.autoencoders import check_parent
 from sparsepath.trace.hidden import SitePlace, dense_places
 
 
@@ -65,8 +65,10 @@ def load_latents(path: Path, model: PreTrainedModel, folder: Path, k: int | None
     place = locate_autoencoder(path)
     facts = AutoencoderFacts(folder=str(place), files=stamp_files(place))
     found = read_autoencoder(place)
-    check_parent(found, model, folder)
     config = found.config
+    site = next(site for site in SITES if site == config.site)
+    places = dense_places(model, (site,))
+    check_parent(config, folder, n_layers=len(places), width=places[0].width)
     most = config.k if k is None else k
     if most is None:
         raise ConfigError(
@@ -78,37 +80,4 @@ def load_latents(path: Path, model: PreTrainedModel, folder: Path, k: int | None
             f"--dense-k {most}: {place} keeps {config.k or config.n_latents} latents",
             hint="leave --dense-k out, or choose fewer",
         )
-    site = next(site for site in SITES if site == config.site)
     return Latents(facts, found, SitePlace(config.layer, site, config.n_latents, most))
-
-
-def check_parent(found: SparseAutoencoder, model: PreTrainedModel, folder: Path) -> None:
-    """See that an autoencoder reads the hidden states of a model.
-
-    Its own record of the weights decides where it has one; SAELens keeps none, there sizes must
-    fit.
-
-    Raises:
-        ModelError: if it is of another model.
-    """
-    config, n_layers = found.config, int(model.config.num_hidden_layers)
-    digest = weights_sha256(folder) if config.parent_sha256 else ""
-    if digest != config.parent_sha256:
-        raise ModelError(
-            f"the autoencoder is of {config.parent}, weights {config.parent_sha256[:12]}...; "
-            f"{folder} has {digest[:12]}...",
-            hint="give the model it was trained over, or train one over this model: "
-            f"sparsepath train recipes/stdlib-sae.toml --set model.base={folder}",
-        )
-    if config.layer >= n_layers:
-        raise ModelError(
-            f"the autoencoder reads layer {config.layer}, {folder} has {n_layers}",
-            hint="give the model it was trained over",
-        )
-    site = next(site for site in SITES if site == config.site)
-    width = dense_places(model, (site,))[config.layer].width
-    if width != config.width:
-        raise ModelError(
-            f"the autoencoder reads {config.width} entries at {config.site}, {folder} has {width}",
-            hint="give the model it was trained over",
-        )

@@ -31,7 +31,7 @@ class CatalogueOptions:
     autoencoder with thresholds, the so many strongest latents."""
 
     autoencoder: Path | None = None
-    """Folder of a sparse autoencoder over the model, whose latents stand in the place of neurons."""
+    """Folder of a sparse autoencoder over the model; its latents take the place of neurons."""
 
     vectors: bool = True
     """Whether labels get vectors for search by meaning."""
