@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,10 @@ def commands(page: str) -> list[list[str]]:
 
 @pytest.mark.slow
 def test_every_command_of_both_pages_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    train_autoencoder: Callable[[Path], None],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     corpus = tmp_path / "corpus.txt"
@@ -35,6 +39,7 @@ def test_every_command_of_both_pages_works(
     for change in [*SMALL, f"data.source={corpus}"]:
         train += ["--set", change]
     assert CliRunner().invoke(main, train).exit_code == 0
+    train_autoencoder(corpus)
     rows = [f"open the file {i},refund\nif x: return {i},card" for i in range(20)]
     (tmp_path / "tickets.csv").write_text("\n".join(["text,label", *rows]))
     found = [*commands("README.md"), *commands("docs/how-to/concepts.md")]
