@@ -75,9 +75,9 @@ def recipe(planted: Path, *, train: dict[str, Any] | None = None, **settings: An
                 **settings,
             },
             "train": {
-                "steps": 1200,
+                "steps": 300,
                 "batch_size": 8,
-                "rate": 5e-3,
+                "rate": 2e-2,
                 "weight_decay": 0.0,
                 "evaluate_every": 1000,
                 "checkpoint_every": 1000,

@@ -252,7 +252,8 @@ def _facts(
     assert state is not None  # `recorded` refuses a recording without rows
     return CatalogueFacts(
         made_at=now_utc(),
-        model=str(subject.folder),
+        # A catalogue of latents does not lie beside the model, so the whole path is kept.
+        model=str(subject.folder if subject.latents is None else subject.folder.resolve()),
         files=subject.files,
         corpus=corpus,
         corpus_sha256=state.digest,

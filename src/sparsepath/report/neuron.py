@@ -176,7 +176,7 @@ def neuron_html(card: NeuronCard, facts: CatalogueFacts) -> str:
     body.append(
         el(
             "p",
-            f"Model {facts.model}; corpus {facts.corpus}, {facts.n_tokens:,} tokens, "
+            f"{_of(facts)}; corpus {facts.corpus}, {facts.n_tokens:,} tokens, "
             f"{facts.n_held_out:,} of them held out; {facts.made_at}.",
             cls="soft",
         )
@@ -191,6 +191,14 @@ def neuron_html(card: NeuronCard, facts: CatalogueFacts) -> str:
     )
     page = el("html", el("head", head), el("body", el("main", *body)), lang="en")
     return f"<!doctype html>\n{page}\n"
+
+
+def _of(facts: CatalogueFacts) -> str:
+    """Say what the catalogue is of."""
+    model = f"Model {facts.model}"
+    if facts.autoencoder is None:
+        return model
+    return f"Latent of the sparse autoencoder {facts.autoencoder.folder}; {model}"
 
 
 def _histogram(card: NeuronCard) -> Html:

@@ -188,13 +188,15 @@ class _Sums:
         """Give the scores.
 
         `explained_variance` is 1 less the squared error over the squared distance from the mean;
-        `loss_recovered` the share of the loss between zeros and the hidden states themselves.
+        `loss_recovered` the share of the loss between zeros and the hidden states themselves; left
+        out where zeros cost nothing.
         """
         spread = self._square - float(self._sum.square().sum()) / self.n
         clean, said, zero = (value / self.n for value in self._nats)
+        recovered = {"loss_recovered": (zero - said) / (zero - clean)} if zero != clean else {}
         return {
             "explained_variance": 1 - self._left / max(spread, 1e-12),
-            "loss_recovered": (zero - said) / (zero - clean) if zero != clean else float("nan"),
+            **recovered,
             "dead": 1 - float(self._fired.double().mean()),
             "l0": self._active / self.n,
             "nats_clean": clean,
