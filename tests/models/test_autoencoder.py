@@ -36,7 +36,7 @@ def test_it_is_the_formula() -> None:
     torch.testing.assert_close(model.encode(x), latents)
     made = latents @ model.decoder + model.scale * model.bias
     torch.testing.assert_close(found.hidden, made)
-    error = (x - made).square().sum() / (x - x.mean(dim=0)).square().sum()
+    error = (x - made).square().mean() / (x - x.mean(dim=0)).square().mean()
     torch.testing.assert_close(found.loss, error)
 
 

@@ -132,6 +132,16 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
     assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "killed" / file).read_bytes()
 
 
+def test_parts_of_a_step_give_the_same_result(planted: Path, tmp_path: Path) -> None:
+    losses = []
+    for n_parts in (1, 4):
+        parts = {"steps": 4, "accumulate": n_parts}
+        train(recipe(planted, train=parts), tmp_path / str(n_parts))
+        lines = read_record(tmp_path / str(n_parts))
+        losses.append([line["loss_nats"] for line in lines if line["kind"] == "step"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_scores_of_what_copies_and_of_what_says_nothing(planted: Path, tmp_path: Path) -> None:
     task = AutoencoderTask(recipe(planted, latents=32, k=WIDTH), tmp_path)
     model = SparseAutoencoder(AutoencoderConfig(width=WIDTH, n_latents=32, k=WIDTH))

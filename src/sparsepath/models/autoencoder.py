@@ -95,8 +95,8 @@ class Reconstruction(NamedTuple):
     latents: Float[Tensor, "*rows latents"]
     """Zero where one does not fire."""
     loss: Float[Tensor, ""]
-    """Squared error over the squared distance from the mean of the rows; in training with what the
-    revival of dead latents adds."""
+    """Mean squared error in units of `scale`, so that saying nothing but the mean costs about 1; in
+    training with what the revival of dead latents adds."""
 
 
 class SparseAutoencoder(PreTrainedModel):
@@ -108,7 +108,8 @@ class SparseAutoencoder(PreTrainedModel):
     scale: Tensor
     """Size of the hidden states: root mean square of what is left without their mean."""
     idle: Tensor
-    """Tokens since each latent fired last in training, [latents]."""
+    """Tokens since each latent fired last in training, [latents]; of several processes, those of
+    the first one."""
     threshold: Tensor
     """Of `jumprelu`, in the size in which latents are computed, [latents]."""
 
@@ -172,14 +173,11 @@ class SparseAutoencoder(PreTrainedModel):
         latents_RN = self._fire(before_RN)
         made_RD = latents_RN @ self.directions() + self.bias
         left_RD = inner.rows - made_RD
-        mean_D = inner.rows.flatten(0, -2).mean(dim=0)
-        spread = (inner.rows - mean_D).square().sum().clamp(min=1e-12)
-        loss = left_RD.square().sum() / spread
+        loss = left_RD.square().mean()
         if self.training:
             self._count(latents_RN)
             if self.config.revive:
-                lacking = self._unrevived(before_RN, left_RD.detach())
-                loss = loss + self.config.revive * lacking / spread
+                loss = loss + self.config.revive * self._unrevived(before_RN, left_RD.detach())
         hidden = self.scale * made_RD * inner.size + inner.shift
         return Reconstruction(hidden, self.scale * latents_RN, loss)
 
@@ -215,12 +213,12 @@ class SparseAutoencoder(PreTrainedModel):
         self.idle[(rows_RN != 0).any(dim=0)] = 0
 
     def _unrevived(self, before: Tensor, left: Tensor) -> Tensor:
-        """Give the squared error of explaining what is left over by the strongest dead latents."""
+        """Give the mean squared error of explaining what is left by the strongest dead latents."""
         dead = (self.idle >= self.config.dead_after).nonzero().flatten()
         if not len(dead):
             return left.new_zeros(())
         strongest = topk(before[..., dead], min(self.config.revive_k, len(dead))).relu()
-        return (left - strongest @ self.directions()[dead]).square().sum()
+        return (left - strongest @ self.directions()[dead]).square().mean()
 
 
 class _Inner(NamedTuple):

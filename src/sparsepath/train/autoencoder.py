@@ -84,7 +84,7 @@ class AutoencoderTask(Task):
         return {"rows": torch.from_numpy(rows)}
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> Float[Tensor, ""]:
-        """Give the squared error over the spread of the hidden states, and what revival adds."""
+        """Give the mean squared error in units of the states' size, and what revival adds."""
         found: Tensor = model(self._hidden(batch["rows"])).loss
         return found
 
@@ -139,8 +139,8 @@ class AutoencoderTask(Task):
         return float(told)
 
     def told(self, loss_nats: float) -> str:
-        """Say what is left unexplained."""
-        return f"{loss_nats:.1%} unexplained"
+        """Say about how much is left unexplained."""
+        return f"error {loss_nats:.4f}"
 
     def save(self, model: PreTrainedModel, folder: Path, card: str) -> None:
         """Write the autoencoder, its directions of length one."""
