@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from sparsepath.runtime.predict import predict_file as predict
     from sparsepath.steering.hooks import steer as steer
     from sparsepath.steering.judge import word_judge as word_judge
+    from sparsepath.steering.latents import latent_edits as latent_edits
     from sparsepath.train.convert import convert as convert
     from sparsepath.train.recipe import read_recipe as read_recipe
     from sparsepath.train.trainer import train as run_recipe
@@ -88,6 +89,7 @@ _HOMES = {
     "sweep_steering": "sparsepath.evaluate.steering_sweep.sweep_steering",
     "word_judge": "sparsepath.steering.judge.word_judge",
     "steer": "sparsepath.steering.hooks.steer",
+    "latent_edits": "sparsepath.steering.latents.latent_edits",
     "subsample": "sparsepath.nn.subsampling.subsample",
 }
 
@@ -119,6 +121,7 @@ __all__ = [
     "export",
     "hypothesis",
     "label_neurons",
+    "latent_edits",
     "load",
     "plan_labels",
     "predict",

@@ -4,7 +4,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ def test_every_command_of_both_pages_works(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     endpoint: str,
+    train_autoencoder: Callable[[Path], None],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     corpus = tmp_path / "corpus.txt"
@@ -52,6 +53,7 @@ def test_every_command_of_both_pages_works(
     for change in [*SMALL, f"data.source={corpus}"]:
         train += ["--set", change]
     assert CliRunner().invoke(main, train).exit_code == 0
+    train_autoencoder(corpus)
     rows = [f"open the file {i},refund\nif x: return {i},card" for i in range(20)]
     (tmp_path / "tickets.csv").write_text("\n".join(["text,label", *rows]))
     found = [*commands("README.md"), *commands("docs/how-to/concepts.md")]

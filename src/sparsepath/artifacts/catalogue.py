@@ -33,6 +33,9 @@ from sparsepath.errors import ConfigError, RunError
 CATALOGUE_FILE = "concepts.sqlite"
 """Name of a catalogue beside its model."""
 
+MODEL_FILES = ("config.json", "tokenizer.json", "cfg.json")
+"""Files beside weights that decide what a model does; the last one is SAELens'."""
+
 Order = Literal["score", "rate", "name", "token-entropy", "semantic-entropy"]
 """Ways to order a list; scores and rates the highest first, entropies the lowest."""
 
@@ -79,7 +82,7 @@ def stamp_files(folder: Path) -> list[WeightsStamp]:
     names = sorted(
         file.name
         for file in folder.iterdir()
-        if file.suffix == ".safetensors" or file.name in ("config.json", "tokenizer.json")
+        if file.suffix == ".safetensors" or file.name in MODEL_FILES
     )
     return [_stamp(folder / name) for name in names]
 
@@ -111,8 +114,12 @@ class Catalogue:
         self.path = find_catalogue(path)
         self.database = sqlite3.connect(self.path)
         self.facts = self._facts()
-        if (self.path.parent / "config.json").is_file():
-            self.check_model(self.path.parent)
+        beside = self.path.parent
+        if self.facts.autoencoder is not None:
+            if (beside / self.facts.autoencoder.files[0].name).is_file():
+                self.check_autoencoder(beside)
+        elif (beside / "config.json").is_file():
+            self.check_model(beside)
 
     def __enter__(self) -> "Catalogue":
         """Use it in a `with` block."""
@@ -154,7 +161,16 @@ class Catalogue:
         Raises:
             RunError: if it is another one.
         """
-        for known in self.facts.files:
+        self._check(folder, self.facts.files)
+
+    def check_autoencoder(self, folder: Path) -> None:
+        """See that an autoencoder is the one the catalogue is of; as `check_model`."""
+        if self.facts.autoencoder is not None:
+            self._check(folder, self.facts.autoencoder.files)
+
+    def _check(self, folder: Path, files: Sequence[WeightsStamp]) -> None:
+        """Compare files with what they were; raises as `check_model`."""
+        for known in files:
             file = folder / known.name
             same = file.is_file() and _is_same(file, known)
             if not same:

@@ -83,6 +83,15 @@ class WeightsStamp(Artifact):
     sha256: str
 
 
+class AutoencoderFacts(Artifact):
+    """The sparse autoencoder whose latents stand in a catalogue."""
+
+    folder: str
+    """Where it was when the catalogue was made."""
+    files: list[WeightsStamp]
+    """Its configuration and weights."""
+
+
 class CatalogueFacts(Artifact):
     """What a catalogue is of, and how it was made."""
 
@@ -115,6 +124,8 @@ class CatalogueFacts(Artifact):
     is_two_sided: bool
     """Whether the two signs of an entry are neurons of their own, as where it is kept by
     magnitude."""
+    autoencoder: AutoencoderFacts | None = None
+    """None: neurons of the model itself; else latents of this one over it."""
     least_score: float
     """Held-out score below which a label counts as saying nothing."""
     mean_score: float | None

@@ -57,6 +57,12 @@ def concepts_command() -> None:
 )
 @click.option("--dense-k", type=int, help="Of a dense MODEL: take so many largest entries as kept.")
 @click.option(
+    "--sae",
+    "autoencoder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Catalogue the latents of this sparse autoencoder over MODEL instead of neurons.",
+)
+@click.option(
     "--vectors/--no-vectors",
     default=DEFAULTS.vectors,
     show_default=True,
@@ -70,7 +76,9 @@ def concepts_command() -> None:
     help="That MODEL reads CORPUS in; each holds MODEL in memory.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The file.  [default: MODEL/concepts.sqlite]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file.  [default: concepts.sqlite in MODEL or the autoencoder]",
 )
 @json_option
 def build_command(
@@ -80,7 +88,7 @@ def build_command(
 
     MODEL is a TopK language model, its folder or that of its training. CORPUS is a text file, a
     JSON-lines or parquet file, a folder of them, or `stdlib`. After Ctrl-C the same command goes
-    on.
+    on. The catalogue of an autoencoder lies beside it: name that one in place of MODEL later.
 
     \b
     Example:

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import click
@@ -64,6 +65,13 @@ def steer_options(command: Callable[..., None]) -> Callable[..., None]:
         command = option(command)
     return command
 
+
+sae_option = click.option(
+    "--sae",
+    "autoencoder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help='Edits are of latents of this sparse autoencoder over MODEL, as in "L02/233+4".',
+)
 
 _STEER = (
     click.option(

@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from sparsepath.cli.generate import generate_command
-from sparsepath.cli.options import form_option, json_option, steer_options, writing_options
+from sparsepath.cli.options import (
+    form_option,
+    json_option,
+    sae_option,
+    steer_options,
+    writing_options,
+)
 from sparsepath.cli.steering_sweep import sweep_command
 from sparsepath.config import Form, GenerateOptions
 
@@ -29,6 +35,7 @@ steering_command.add_command(sweep_command)
 @click.argument("prompt")
 @click.option("--preset", help="Steer by a preset of MODEL: its name, or a file.")
 @steer_options
+@sae_option
 @writing_options(TRIED)
 @click.option(
     "--samples", type=click.IntRange(min=1), default=3, show_default=True, help="Outputs of each."
@@ -42,6 +49,7 @@ def try_command(  # noqa: PLR0913 - options
     steer: tuple[str, ...],
     unsafe_strength: bool,
     dense_sites: bool,
+    autoencoder: Path | None,
     samples: int,
     form: Form,
     as_json: bool,
@@ -59,7 +67,7 @@ def try_command(  # noqa: PLR0913 - options
     found = try_steering(
         model,
         prompt,
-        Steering(steer, preset, dense_sites, unsafe_strength),
+        Steering(steer, preset, dense_sites, unsafe_strength, autoencoder),
         [replace(asked, seed=asked.seed + number) for number in range(samples)],
         form=form,
     )
@@ -82,6 +90,7 @@ def try_command(  # noqa: PLR0913 - options
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="Letters, digits, `.`, `-` and `_`.")
 @steer_options
+@sae_option
 @click.option("--preset", help="Begin with the edits of this preset.")
 @click.option("--note", default="", help="What it is for.")
 @click.option("--author", help="Who made it.  [default: the user's name]")
@@ -91,6 +100,7 @@ def save_command(  # noqa: PLR0913 - options
     steer: tuple[str, ...],
     unsafe_strength: bool,
     dense_sites: bool,
+    autoencoder: Path | None,
     preset: str | None,
     note: str,
     author: str | None,
@@ -106,7 +116,7 @@ def save_command(  # noqa: PLR0913 - options
     """
     from sparsepath.evaluate.steering import Steering, save_preset
 
-    steering = Steering(steer, preset, dense_sites, unsafe_strength)
+    steering = Steering(steer, preset, dense_sites, unsafe_strength, autoencoder)
     click.echo(save_preset(model, name, steering, note=note, author=author))
 
 

@@ -24,12 +24,13 @@ from sparsepath.concepts.contrast import text_rows
 from sparsepath.concepts.directions import directions
 from sparsepath.concepts.familiar import unfamiliar
 from sparsepath.concepts.judge import LEAST_SCORE
+from sparsepath.concepts.latents import Latents, load_latents
 from sparsepath.concepts.meaning import meaning_clusters
 from sparsepath.concepts.neurons import Text, neurons_of
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
 from sparsepath.concepts.processes import Job, record_in_processes
 from sparsepath.concepts.questions import Part, Questions
-from sparsepath.concepts.record import Recording, Share, Tell, record
+from sparsepath.concepts.record import WHOLE, Recording, Share, Tell, as_it_is, record
 from sparsepath.concepts.recorded import Recorded, recorded
 from sparsepath.concepts.rows import RowSettings
 from sparsepath.concepts.shards import Shards
@@ -62,12 +63,25 @@ class _Subject(NamedTuple):
     tokenizer: Tokenizer
     places: list[SitePlace]
     is_sparse: bool
+    latents: Latents | None = None
+    """Of an autoencoder, which stand in the place of neurons."""
+
+    @property
+    def home(self) -> Path:
+        """Where its catalogue belongs."""
+        return self.folder if self.latents is None else self.latents.folder
+
+    def record(self, recording: Recording, work: Path, tell: Tell, share: Share = WHOLE) -> Shards:
+        """Record what fires; as `concepts.record.record`."""
+        read = as_it_is if self.latents is None else self.latents.read
+        return record(self.model, self.tokenizer, recording, work, tell, share, read)
 
     @property
     def is_two_sided(self) -> bool:
         """Whether the two signs of an entry are neurons of their own."""
         config: Any = self.model.config
-        by_magnitude = self.is_sparse and config.topk_by == "magnitude"
+        of_neurons = self.is_sparse and self.latents is None
+        by_magnitude = of_neurons and config.topk_by == "magnitude"
         return bool(by_magnitude and not config.topk_positive)
 
 
@@ -85,18 +99,20 @@ def build_catalogue(
         model: folder of a TopK language model, or of a training; of a dense one with `dense_k`.
         corpus: as `data.source` of a recipe.
         options: other than the usual ones.
-        out: the file; None: `concepts.sqlite` in the model's folder.
+        out: the file; None: `concepts.sqlite` in the folder of the model or autoencoder.
         say: told what is done.
 
     Raises:
         ConfigError: if a site is not sparse, or the place holds another unfinished catalogue.
         DataError: if the corpus cannot be read or is too small.
-        ModelError: if the model is dense and `dense_k` is not given, or it cannot be read.
+        ModelError: if the model is dense and `dense_k` is not given, it cannot be read, or the
+            autoencoder is of another model.
         RunError: if the disk is full or the place may not be written to.
     """
     options = options or CatalogueOptions()
     subject = _subject(Path(model), options)
-    path = out or subject.folder / CATALOGUE_FILE
+    path = out or subject.home / CATALOGUE_FILE
+    _check_home(path, subject)
     work = path.with_name(f".{path.name}.recording")
     hashes = {file.name: file.sha256 for file in subject.files}
     recording = _recording(subject, corpus, options, hashes)
@@ -109,7 +125,7 @@ def build_catalogue(
         say(f"read {n:,} tokens" + (f" of {n_all:,}" if n_all else ""))
 
     if options.processes == 1:
-        shards = record(subject.model, subject.tokenizer, recording, work, tell)
+        shards = subject.record(recording, work, tell)
     else:
         say(f"reading in {options.processes} processes")
         job = Job(model=str(model), corpus=corpus, options=options)
@@ -143,7 +159,7 @@ def record_share(job: Job, work: Path, tell: Tell, share: Share) -> None:
     subject = _subject(Path(job.model), job.options)
     hashes = {file.name: file.sha256 for file in subject.files}
     recording = _recording(subject, job.corpus, job.options, hashes)
-    record(subject.model, subject.tokenizer, recording, work, tell, share)
+    subject.record(recording, work, tell, share)
 
 
 def _subject(path: Path, options: CatalogueOptions) -> _Subject:
@@ -156,6 +172,10 @@ def _subject(path: Path, options: CatalogueOptions) -> _Subject:
     folder = locate_language_model(path)
     files = stamp_files(folder)  # before weights are read: what changes later is noticed
     model, tokenizer = load_language_model(folder)
+    if options.autoencoder is not None:
+        latents = load_latents(options.autoencoder, model, folder, options.dense_k)
+        place = [latents.place]
+        return _Subject(folder, files, model, tokenizer, place, latents.is_exact, latents)
     places = sparse_places(model, options.sites)
     if not options.sites and any(place.site == "block_out" for place in places):
         places = [place for place in places if place.site == "block_out"]
@@ -214,7 +234,29 @@ def _recording(
         ),
         n_tokens=options.tokens,
         is_sparse=subject.is_sparse,
+        autoencoder_sha256=_digest(subject.latents),
     )
+
+
+def _digest(latents: Latents | None) -> str:
+    """Give the hash of an autoencoder's files; empty where there is none."""
+    if latents is None:
+        return ""
+    files = [(file.name, file.sha256) for file in latents.facts.files]
+    return hashlib.sha256(repr(files).encode()).hexdigest()
+
+
+def _check_home(path: Path, subject: _Subject) -> None:
+    """Keep latents out of the model's folder, whose catalogue names neurons.
+
+    Raises:
+        ConfigError: if they were to lie there.
+    """
+    if subject.latents is not None and path.resolve().parent == subject.folder.resolve():
+        raise ConfigError(
+            f"{path} is beside the model, where L00/5 is a neuron and no latent",
+            hint="leave --out out, or choose another folder",
+        )
 
 
 def _text(read: Recorded, model: PreTrainedModel) -> Text:
@@ -233,7 +275,8 @@ def _rows(shards: Shards, subject: _Subject, text: Text, say: Say) -> Iterator[N
     """Describe every neuron."""
     for number, place in enumerate(subject.places, start=1):
         say(f"labelling {place.site} of layer {place.layer} ({number} of {len(subject.places)})")
-        effects = directions(subject.model, place)
+        own = None if subject.latents is None else subject.latents.directions()
+        effects = directions(subject.model, place, own)
         yield from neurons_of(shards, place, text, effects, is_two_sided=subject.is_two_sided)
 
 
@@ -253,7 +296,8 @@ def _facts(
     assert state is not None  # `recorded` refuses a recording without rows
     return CatalogueFacts(
         made_at=now_utc(),
-        model=str(subject.folder),
+        # A catalogue of latents does not lie beside the model, so the whole path is kept.
+        model=str(subject.folder if subject.latents is None else subject.folder.resolve()),
         files=subject.files,
         corpus=corpus,
         corpus_sha256=state.digest,
@@ -266,6 +310,7 @@ def _facts(
         layers=_layers(subject.places),
         is_sparse=subject.is_sparse,
         is_two_sided=subject.is_two_sided,
+        autoencoder=None if subject.latents is None else subject.latents.facts,
         least_score=LEAST_SCORE,
         mean_score=scores.mean,
         mean_control=scores.control,

@@ -33,19 +33,26 @@ class Directions(NamedTuple):
 
 
 @torch.inference_mode()
-def directions(model: PreTrainedModel, place: SitePlace) -> Directions | None:
+def directions(
+    model: PreTrainedModel,
+    place: SitePlace,
+    latents: Float[Tensor, "latents entries"] | None = None,
+) -> Directions | None:
     """Find the tokens that the neurons of a place speak for and against.
 
     Args:
         model: of the Llama kind.
         place: of this model.
+        latents: what each latent of an autoencoder adds at the place; None: neurons are meant.
 
     Returns:
         None where a neuron has no way to the head of its own.
     """
-    columns_DN = _columns(model, place)
+    columns_DN = _columns(model, place if latents is None else _narrowed(place, latents))
     if columns_DN is None:
         return None
+    if latents is not None:
+        columns_DN = columns_DN @ latents.T
     norm_D = model.get_parameter("model.norm.weight")
     head: Any = model.get_output_embeddings()
     promotes, demotes = [], []
@@ -55,6 +62,11 @@ def directions(model: PreTrainedModel, place: SitePlace) -> Directions | None:
         promotes += _strongest(effects_NV, 1)
         demotes += _strongest(effects_NV, -1)
     return Directions(promotes, demotes)
+
+
+def _narrowed(place: SitePlace, latents: Tensor) -> SitePlace:
+    """Give the place of the hidden states that latents are of."""
+    return place._replace(width=latents.shape[1])
 
 
 def _columns(model: PreTrainedModel, place: SitePlace) -> Float[Tensor, "features entries"] | None:

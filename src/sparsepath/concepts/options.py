@@ -1,6 +1,7 @@
 """Options of a catalogue, their defaults and limits: the one home of each; needs no torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sparsepath.artifacts.neuron import Site
 from sparsepath.errors import ConfigError
@@ -26,7 +27,11 @@ class CatalogueOptions:
     """Share of the documents on which labels are judged and never found, between 0 and 1."""
 
     dense_k: int | None = None
-    """Of a dense model, take the so many largest entries of each hidden state as kept."""
+    """Of a dense model, take the so many largest entries of each hidden state as kept; of an
+    autoencoder with thresholds, the so many strongest latents."""
+
+    autoencoder: Path | None = None
+    """Folder of a sparse autoencoder over the model; its latents take the place of neurons."""
 
     vectors: bool = True
     """Whether labels get vectors for search by meaning."""
@@ -49,6 +54,11 @@ class CatalogueOptions:
             )
         if self.processes < 1:
             raise ConfigError(f"processes = {self.processes}", hint="give 1 or more")
+        if self.autoencoder is not None and self.sites:
+            raise ConfigError(
+                f"site {self.sites[0]} beside an autoencoder",
+                hint="leave --site out; the autoencoder has its own",
+            )
         if not 0 < self.held_out < 1:
             raise ConfigError(
                 f"held_out = {self.held_out}", hint="choose a share between 0 and 1, such as 0.2"

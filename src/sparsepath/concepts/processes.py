@@ -40,6 +40,8 @@ class Job(NamedTuple):
     def written(self, work: Path, share: Share, threads: int) -> str:
         """Write it down for `worker.py`, as JSON."""
         options = asdict(self.options)
+        if self.options.autoencoder is not None:
+            options["autoencoder"] = str(self.options.autoencoder)
         return json.dumps(
             {"model": self.model, "corpus": self.corpus, "options": options, "work": str(work),
              "share": share, "threads": threads, "parent": os.getpid()}

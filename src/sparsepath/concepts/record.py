@@ -37,6 +37,14 @@ SETTINGS_FILE = "settings.json"
 Tell = Callable[[int], None]
 """Called with the tokens that are done."""
 
+Read = Callable[[Tensor], Tensor]
+"""What is catalogued of a hidden state; an autoencoder gives its latents."""
+
+
+def as_it_is(hidden: Tensor) -> Tensor:
+    """Read a hidden state itself."""
+    return hidden
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording:
@@ -55,6 +63,8 @@ class Recording:
     is_sparse: bool
     """False: the model is dense, and of each hidden state the largest entries by value count as
     kept, as a TopK model of the same k would keep them."""
+    autoencoder_sha256: str = ""
+    """Of its files, where latents of an autoencoder are recorded."""
 
 
 class Share(NamedTuple):
@@ -65,13 +75,18 @@ class Share(NamedTuple):
     of: int = 1
 
 
-def record(
+WHOLE = Share()
+"""All shards."""
+
+
+def record(  # noqa: PLR0913 - what runs over what, how it is read, and where it goes
     model: PreTrainedModel,
     tokenizer: Tokenizer,
     recording: Recording,
     folder: Path,
     tell: Tell = lambda _n: None,
-    share: Share = Share(),  # noqa: B008 - it cannot change
+    share: Share = WHOLE,
+    read: Read = as_it_is,
 ) -> Shards:
     """Run a model over a corpus and keep what fired.
 
@@ -82,6 +97,7 @@ def record(
         folder: where shards are kept; a stopped recording goes on there, with the same result.
         tell: called after every batch.
         share: of the shards; the whole text is read all the same, so that they fit together.
+        read: gives what is recorded of a hidden state.
 
     Raises:
         ConfigError: if the folder holds a recording of something else.
@@ -109,7 +125,7 @@ def record(
             tell(before + n)
 
         if number % share.of == share.number and not shards.has(number):
-            shards.write(number, *_shard(model, some, recording, told), state)
+            shards.write(number, *_shard(model, some, recording, told, read), state)
         number += 1
     return shards
 
@@ -135,7 +151,7 @@ def check_settings(folder: Path, recording: Recording) -> None:
 
 
 def _shard(
-    model: PreTrainedModel, rows: Sequence[Row], recording: Recording, tell: Tell
+    model: PreTrainedModel, rows: Sequence[Row], recording: Recording, tell: Tell, read: Read
 ) -> tuple[Array, Array, dict[SitePlace, Kept]]:
     """Record some rows: tokens, which of them are held out, and what was kept."""
     tokens = np.stack([row.ids for row in rows])
@@ -149,6 +165,7 @@ def _shard(
     for start, end in _batches(tokens.shape):
 
         def seen(place: SitePlace, hidden: Tensor, start: int = start, end: int = end) -> None:
+            hidden = read(hidden)
             # By size: a TopK model may keep entries below zero, all else there is zero.
             size = hidden.abs() if recording.is_sparse else hidden
             _keep(hidden, size, kept[place], slice(start, end))

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.catalogue_query import Hit
 from sparsepath.artifacts.neuron import SITES, Side
+from sparsepath.concepts.latents import Latents, load_latents
 from sparsepath.concepts.vectors import embed, find_encoder
 from sparsepath.data.tables import read_table
 from sparsepath.errors import ConfigError, DataError, ModelError
@@ -75,6 +76,8 @@ class Subject(NamedTuple):
     tokenizer: Tokenizer
     places: list[SitePlace]
     is_sparse: bool
+    latents: Latents | None = None
+    """Of an autoencoder, which stand in the place of neurons."""
 
     def fired(self, ids: Sequence[int]) -> dict[SitePlace, Tensor]:
         """Give what is kept at each place for a text, [tokens, width], zero elsewhere.
@@ -85,6 +88,7 @@ class Subject(NamedTuple):
         found: dict[SitePlace, Tensor] = {}
 
         def seen(place: SitePlace, hidden: Tensor) -> None:
+            hidden = hidden if self.latents is None else self.latents.read(hidden)
             kept = hidden
             if not self.is_sparse:
                 indices = largest(hidden, place.k).indices
@@ -107,7 +111,8 @@ def load_subject(catalogue: Catalogue) -> Subject:
     """
     facts = catalogue.facts
     beside = catalogue.path.parent
-    folder = beside if (beside / "config.json").is_file() else Path(facts.model)
+    is_beside = facts.autoencoder is None and (beside / "config.json").is_file()
+    folder = beside if is_beside else Path(facts.model)
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"the model of {catalogue.path} is not at {facts.model} any more",
@@ -120,7 +125,13 @@ def load_subject(catalogue: Catalogue) -> Subject:
         for layer in facts.layers.get(site, ())
     ]
     model, tokenizer = load_language_model(folder)
-    return Subject(model, tokenizer, places, facts.is_sparse)
+    latents = None
+    if facts.autoencoder is not None:
+        home = beside if (beside / facts.autoencoder.files[0].name).is_file() else None
+        where = home or Path(facts.autoencoder.folder)
+        catalogue.check_autoencoder(where)
+        latents = load_latents(where, model, folder, places[0].k)
+    return Subject(model, tokenizer, places, facts.is_sparse, latents)
 
 
 def search_prompt(catalogue: Catalogue, prompt: str) -> list[Hit]:

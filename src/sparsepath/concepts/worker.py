@@ -29,6 +29,8 @@ def work(told: dict[str, Any]) -> int:
     """
     torch.set_num_threads(told["threads"])
     options = told["options"] | {"sites": tuple(told["options"]["sites"])}
+    if options["autoencoder"] is not None:
+        options["autoencoder"] = Path(options["autoencoder"])
     job = Job(told["model"], told["corpus"], CatalogueOptions(**options))
 
     def look(_n: int) -> None:

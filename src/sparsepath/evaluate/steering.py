@@ -17,7 +17,7 @@ from sparsepath.artifacts.steering import (
     write_preset,
 )
 from sparsepath.config import Form, GenerateOptions
-from sparsepath.errors import ConfigError, SparsepathError
+from sparsepath.errors import ConfigError, SparsepathError, needs_extra
 from sparsepath.runtime.language.engine import Engine
 from sparsepath.trace.ranges import limit_of
 
@@ -33,6 +33,8 @@ class Steering(NamedTuple):
     """Also edit what a sparse model leaves dense."""
     unsafe_strength: bool = False
     """Allow strengths beyond a neuron's limit."""
+    autoencoder: Path | None = None
+    """Edits are of latents of this sparse autoencoder over the model, which can be added to."""
 
 
 class Tried(NamedTuple):
@@ -71,17 +73,18 @@ def try_steering(
     folder = locate_language_model(Path(model))
     steered = Engine(folder, form=form, preset=steering.preset)
     plain = Engine(folder, form=form) if steering.preset is not None else steered
+    edits = _edits(steering, steered)
     found = []
     for asked in options:
         before = "".join(plain.generate(prompt, asked))
         with steered.steered(
-            *steering.edits,
+            *edits,
             is_dense_allowed=steering.is_dense_allowed,
             unsafe_strength=steering.unsafe_strength,
         ):
             after = "".join(steered.generate(prompt, asked))
-            edits = tuple(str(edit) for edit in steered.edits)
-        found.append(Tried(asked.seed, before, after, edits))
+            told = tuple(str(edit) for edit in steered.edits)
+        found.append(Tried(asked.seed, before, after, told))
     return found
 
 
@@ -112,7 +115,7 @@ def save_preset(
     """
     engine = Engine(locate_language_model(Path(model)), form="fp32", preset=steering.preset)
     with engine.steered(
-        *steering.edits,
+        *_edits(steering, engine),
         is_dense_allowed=steering.is_dense_allowed,
         unsafe_strength=steering.unsafe_strength,
     ):
@@ -158,6 +161,26 @@ def list_presets(model: Path | str) -> list[Listed]:
             preset, trouble = None, err.message
         found.append(Listed(name, preset, trouble))
     return found
+
+
+def _edits(steering: Steering, engine: Engine) -> Sequence[str | Edit]:
+    """Give edits of neurons, also where latents are meant.
+
+    Raises:
+        ConfigError: if a latent cannot be edited so.
+        MissingExtraError: if torch is not here, which reads autoencoders.
+        ModelError: if the autoencoder is of another model.
+    """
+    if steering.autoencoder is None:
+        return steering.edits
+    with needs_extra("train", "--sae"):
+        from sparsepath.models.autoencoder_folder import read_autoencoder
+        from sparsepath.steering.latents import latent_edits
+        from sparsepath.trace.autoencoders import check_parent
+    found, sites = read_autoencoder(steering.autoencoder), engine.shape.sites
+    width = next(sites.widths[site] for site in sites.widths if site == found.config.site)
+    check_parent(found.config, engine.folder, n_layers=sites.n_layers, width=width)
+    return latent_edits(found, *[engine.edit(edit) for edit in steering.edits])
 
 
 def _limit(edit: Edit, engine: Engine) -> EditLimit:

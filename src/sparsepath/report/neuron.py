@@ -223,7 +223,7 @@ def neuron_html(card: NeuronCard, facts: CatalogueFacts, lang: str = "en") -> st
             "p",
             w(
                 "neuron.source",
-                model=facts.model,
+                model=_of(facts, w),
                 corpus=facts.corpus,
                 n=w.integer(facts.n_tokens),
                 held_out=w.integer(facts.n_held_out),
@@ -242,6 +242,13 @@ def neuron_html(card: NeuronCard, facts: CatalogueFacts, lang: str = "en") -> st
     )
     page = el("html", el("head", head), el("body", el("main", *body)), lang=w.lang)
     return f"<!doctype html>\n{page}\n"
+
+
+def _of(facts: CatalogueFacts, w: Words) -> str:
+    """Say what the catalogue is of."""
+    if facts.autoencoder is None:
+        return facts.model
+    return w("neuron.latent", folder=facts.autoencoder.folder, model=facts.model)
 
 
 def _histogram(card: NeuronCard, w: Words) -> Html:

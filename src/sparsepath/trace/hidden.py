@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
-from jaxtyping import Float
-from torch import Tensor
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from sparsepath.artifacts.neuron import Site
@@ -115,3 +116,45 @@ def watch(model: PreTrainedModel, places: Sequence[SitePlace], seen: Seen) -> It
     finally:
         for handle in handles:
             handle.remove()
+
+
+@torch.no_grad()
+def hidden_at(
+    model: PreTrainedModel, place: SitePlace, ids: Int[Tensor, "rows tokens"]
+) -> Float[Tensor, "rows tokens width"]:
+    """Give what passes a place; layers after it do not run.
+
+    Args:
+        model: of the Llama kind; it is left as it was.
+        place: of this model.
+        ids: without padding.
+    """
+    found: list[Tensor] = []
+    body: Any = model.get_submodule("model")
+    whole = body.layers
+    with watch(model, [place], lambda _place, hidden: found.append(hidden)):
+        body.layers = nn.ModuleList(whole[: place.layer + 1])
+        try:
+            body(input_ids=ids, use_cache=False)
+        finally:
+            body.layers = whole
+    return found[0]
+
+
+@contextmanager
+def replaced(
+    model: PreTrainedModel, place: SitePlace, change: Callable[[Tensor], Tensor]
+) -> Iterator[None]:
+    """Let `change` decide what a place hands on, in every pass while the context lasts.
+
+    Args:
+        model: of the Llama kind; it is left as it was.
+        place: of this model.
+        change: is given what passes, [rows, tokens, width], and gives what passes instead.
+    """
+    blocks: Any = model.get_submodule("model.layers")
+    handle = hook_site(blocks[place.layer], place.site, change)
+    try:
+        yield
+    finally:
+        handle.remove()

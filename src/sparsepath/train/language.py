@@ -4,9 +4,7 @@ Everything that is made of the corpus lies in a folder of the run and is made on
 the training tokens and the held-out ones.
 """
 
-import hashlib
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -16,9 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from sparsepath.data.corpus import documents, is_held_out
-from sparsepath.data.shards import TokenShard, is_written, write_shard
-from sparsepath.errors import ConfigError, DataError
+from sparsepath.data.corpus import is_held_out
+from sparsepath.errors import ConfigError
 from sparsepath.models.language import train_byte_tokenizer
 from sparsepath.models.parent import read_parent, read_parent_tokenizer
 from sparsepath.models.tokenizer import parse_tokenizer
@@ -26,11 +23,9 @@ from sparsepath.nn.low_rank import merge_low_rank
 from sparsepath.train.language_start import check_start, end_token, first_model
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Task
+from sparsepath.train.tokens import documents_of, open_tokens
 
 TOKENIZER_FILE = "tokenizer.json"
-
-BATCH_DOCUMENTS = 64
-"""Documents that are tokenized together."""
 
 
 class LanguageTask(Task):
@@ -51,13 +46,8 @@ class LanguageTask(Task):
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer = _tokenizer(recipe, folder)
         self._recipe, self._tokenizer_json = recipe, tokenizer.to_str()
-        digest = hashlib.sha256(self._tokenizer_json.encode()).hexdigest()
-        for name in ("train", "held-out"):
-            if not is_written(folder / name, digest):
-                _write(recipe, tokenizer, folder / name, digest, held_out=name == "held-out")
-        length = recipe.data.length + 1  # a row predicts each token but its first
-        self._train = TokenShard(folder / "train", length=length)
-        self._held_out = TokenShard(folder / "held-out", length=length)
+        end = end_token(recipe, tokenizer)
+        self._train, self._held_out = open_tokens(recipe, tokenizer, folder, end=end)
         self.tokens_a_row = recipe.data.length
         self._teacher: PreTrainedModel | None = None
 
@@ -139,12 +129,6 @@ class LanguageTask(Task):
         return loss_nats / math.log(2) * index.n_tokens / index.text_bytes
 
 
-def _documents(recipe: Recipe) -> Iterator[str]:
-    """Read the corpus."""
-    data = recipe.data
-    return documents(data.source, subset=data.subset, split=data.split, column=data.column)
-
-
 def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
     """Read the given tokenizer, the parent's, the one made before, or make one."""
     if recipe.tokenizer.file is None and recipe.model.base is not None:
@@ -159,7 +143,7 @@ def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
         return parse_tokenizer(path.read_text(encoding="utf-8", errors="replace"), where=path)
     texts = (
         text
-        for number, text in enumerate(_documents(recipe))
+        for number, text in enumerate(documents_of(recipe))
         if not is_held_out(number, recipe.data.held_out)
     )
     tokenizer = train_byte_tokenizer(texts, size=recipe.tokenizer.size)
@@ -167,49 +151,3 @@ def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
     tokenizer.save(str(unfinished))
     unfinished.replace(made)
     return tokenizer
-
-
-def _write(
-    recipe: Recipe, tokenizer: Tokenizer, folder: Path, digest: str, *, held_out: bool
-) -> None:
-    """Tokenize one part of the corpus."""
-    end = end_token(recipe, tokenizer)
-    text_bytes: list[int] = []
-
-    def encoded() -> Iterator[list[int]]:
-        texts = (
-            text
-            for number, text in enumerate(_documents(recipe))
-            if is_held_out(number, recipe.data.held_out) == held_out
-        )
-        for batch in _batches(texts):
-            text_bytes.append(sum(len(text.encode()) for text in batch))
-            for encoding in tokenizer.encode_batch(batch, add_special_tokens=False):
-                yield encoding.ids if end is None else [*encoding.ids, end]
-
-    index = write_shard(
-        folder,
-        encoded(),
-        vocabulary=tokenizer.get_vocab_size(),
-        tokenizer_sha256=digest,
-        text_bytes=text_bytes,
-    )
-    if index.n_tokens <= recipe.data.length:
-        part = "held-out" if held_out else "training"
-        raise DataError(
-            f"the {part} documents of {recipe.data.source} have {index.n_tokens} tokens, a row "
-            f"needs {recipe.data.length + 1}",
-            hint="use more text, a shorter data.length, or another data.held_out",
-        )
-
-
-def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
-    """Group documents."""
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == BATCH_DOCUMENTS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -23,7 +23,11 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 TaskName = Literal[
-    "language-model", "image-classification", "text-classification", "molecule-regression"
+    "language-model",
+    "image-classification",
+    "text-classification",
+    "molecule-regression",
+    "sparse-autoencoder",
 ]
 """What can be learnt."""
 
@@ -33,18 +37,21 @@ FRESH: tuple[TaskName, ...] = ("language-model", "image-classification", "molecu
 SPLIT: tuple[TaskName, ...] = ("image-classification", "molecule-regression")
 """Tasks whose rows are split by numbers of rows."""
 
+CORPUS: tuple[TaskName, ...] = ("language-model", "sparse-autoencoder")
+"""Tasks that read a corpus."""
+
 ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
-    "data.length": ("language-model", "text-classification"),
+    "data.length": (*CORPUS, "text-classification"),
     "data.test": ("text-classification",),
-    "model.base": ("text-classification", "language-model"),
+    "model.base": (*CORPUS, "text-classification"),
     "model.d_model": FRESH,
     "model.n_layers": FRESH,
     "model.n_heads": FRESH,
     "model.d_mlp": FRESH,
-    "data.held_out": ("language-model",),
-    "data.column": ("language-model",),
-    "data.subset": ("language-model",),
-    "data.split": ("language-model",),
+    "data.held_out": CORPUS,
+    "data.column": CORPUS,
+    "data.subset": CORPUS,
+    "data.split": CORPUS,
     "data.train_rows": SPLIT,
     "data.held_out_rows": SPLIT,
     "data.augment": ("image-classification",),
@@ -55,7 +62,7 @@ ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
     "model.patch": ("image-classification",),
     "model.dropout": SPLIT,
     "model.d_edge": ("molecule-regression",),
-    "train.evaluate_rows": ("language-model",),
+    "train.evaluate_rows": CORPUS,
     "train.distil": ("language-model",),
     "train.rank": ("language-model",),
 }
@@ -70,20 +77,21 @@ class DataPart(_Part):
     """What is read."""
 
     source: str = "stdlib"
-    """For a language model `stdlib`, the path of a text file, a JSON-lines file, a parquet file or
-    a folder of them, or `datasets:` and the id of a dataset of the hub (or a folder of one), which
-    is streamed; for images `digits`, or the path of an .npz file with arrays `images` and
-    `labels`; for texts `stdlib` (its docstrings, by area), or the path of a labelled table; for
-    molecules `nci`, or the path of a csv file of SMILES and numbers."""
+    """For a language model, or an autoencoder over one, `stdlib`, the path of a text file, a
+    JSON-lines file, a parquet file or a folder of them, or `datasets:` and the id of a dataset of
+    the hub (or a folder of one), which is streamed; for images `digits`, or the path of an .npz
+    file with arrays `images` and `labels`; for texts `stdlib` (its docstrings, by area), or the
+    path of a labelled table; for molecules `nci`, or the path of a csv file of SMILES and
+    numbers."""
 
     column: str = "text"
-    """Language model: key or column of the text in JSON lines, parquet files and datasets."""
+    """Of a corpus: key or column of the text in JSON lines, parquet files and datasets."""
 
     subset: str | None = None
-    """Language model: of a dataset, such as `20231101.en`."""
+    """Of a corpus: of a dataset, such as `20231101.en`."""
 
     split: str = "train"
-    """Language model: part of a dataset that is read."""
+    """Of a corpus: part of a dataset that is read."""
 
     test: Path | None = None
     """Texts: a second table that is the test set. Left out: a share of `source`."""
@@ -92,7 +100,7 @@ class DataPart(_Part):
     """Tokens of a row of a language model; of a text that is labelled, at most."""
 
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """Language model: share of the documents that is only evaluated on."""
+    """Of a corpus: share of the documents that is only evaluated on."""
 
     train_rows: Count = 500
     """Images and molecules: rows that weights are fitted on."""
@@ -120,7 +128,8 @@ class ModelPart(_Part):
     base: str | None = None
     """Texts: id or folder of the encoder. Left out: the default small one. Language model: id or
     folder of a model of the Llama kind to go on from, with its tokenizer; left out: fresh
-    weights."""
+    weights. Sparse autoencoder: id or folder of the language model, or the folder of its training;
+    needed."""
 
     d_model: Count = 256
     """Width of the residual stream."""
@@ -215,6 +224,32 @@ class TopKPart(_Part):
         return KSchedule(shape=self.shape, share=self.share)
 
 
+class AutoencoderPart(_Part):
+    """A sparse autoencoder over one site of a language model, `model.base`, which stays."""
+
+    layer: Annotated[int, Field(ge=0)] | None = None
+    """Layer of the site, from 0. Left out: the middle one."""
+
+    site: Site = "block_out"
+    """The site; the names are those of `topk.sites`."""
+
+    latents: Count = 1024
+    """Directions that are learnt."""
+
+    k: Count = 32
+    """Latents that a token keeps."""
+
+    revive: Annotated[float, Field(ge=0)] = 0.03125
+    """Weight of an additional loss (AuxK): how badly dead latents explain what is left over. 0
+    leaves dead latents dead."""
+
+    revive_k: Count | None = None
+    """Dead latents that may explain it together. Left out: half as many as the site has entries."""
+
+    dead_after: Count = 250_000
+    """Tokens without firing after which a latent counts as dead in training."""
+
+
 class TrainPart(_Part):
     """How weights are moved, and what is kept of it."""
 
@@ -282,7 +317,7 @@ class TrainPart(_Part):
     """Steps between two looks at held-out rows, which are dense."""
 
     evaluate_rows: Count = 64
-    """Language model: held-out rows of a look, at most."""
+    """Of a corpus: held-out rows of a look, at most."""
 
     tensorboard: bool = False
     """Whether the numbers of `train.jsonl` are also written for TensorBoard, which the extra
@@ -311,6 +346,7 @@ class Recipe(_Part):
     model: ModelPart = ModelPart()
     subsampling: SubsamplingPart = SubsamplingPart()
     topk: TopKPart = TopKPart()
+    autoencoder: AutoencoderPart = AutoencoderPart()
     train: TrainPart = TrainPart()
 
 
@@ -371,6 +407,7 @@ def check_recipe(content: dict[str, Any], name: str) -> Recipe:
         )
     if recipe.task == "language-model":
         _check_base(recipe, name)
+    _check_autoencoder(recipe, name)
     if recipe.train.batch_size % recipe.train.accumulate:
         raise ConfigError(
             f"train.batch_size = {recipe.train.batch_size} with train.accumulate = "
@@ -401,6 +438,40 @@ def _check_base(recipe: Recipe, name: str) -> None:
             f"{name}: model.{given[0]} has no effect beside model.base",
             hint=f"leave model.{given[0]} out",
         )
+
+
+def _check_autoencoder(recipe: Recipe, name: str) -> None:
+    """See that only autoencoders have their keys, and no others that say nothing there.
+
+    Raises:
+        ConfigError: if keys contradict each other.
+    """
+    is_one = recipe.task == "sparse-autoencoder"
+    idle = (*NOT_FOR_AUTOENCODERS, "subsampling", "topk") if is_one else ("autoencoder",)
+    for place in idle:
+        part, _, key = place.partition(".")
+        given = getattr(recipe, part).model_fields_set
+        wrong = sorted(given & {key} if key else given)
+        if wrong:
+            raise ConfigError(
+                f"{name}: {part}.{wrong[0]} has no effect on {recipe.task}",
+                hint=f"leave {part}.{wrong[0]} out",
+            )
+    settings = recipe.autoencoder
+    if is_one and recipe.model.base is None:
+        raise ConfigError(
+            f"{name}: an autoencoder without model.base",
+            hint="name the language model: --set model.base=FOLDER",
+        )
+    if settings.k > settings.latents:
+        raise ConfigError(
+            f"{name}: autoencoder.k = {settings.k} of {settings.latents} latents",
+            hint=f"choose 1 to {settings.latents}",
+        )
+
+
+NOT_FOR_AUTOENCODERS = ("train.sharding", "train.checkpoint_activations")
+"""Keys that say nothing of a model of two matrices."""
 
 
 def change_content(content: dict[str, Any], change: str) -> None:

@@ -28,6 +28,7 @@ from sparsepath.artifacts.provenance import now_utc, package_versions
 from sparsepath.artifacts.store import folder_atomic, write_json_atomic
 from sparsepath.errors import ConfigError, RunError
 from sparsepath.nn.subsampling import Subsampler, subsample
+from sparsepath.train.autoencoder import AutoencoderTask
 from sparsepath.train.images import ImageTask
 from sparsepath.train.interrupts import between_steps
 from sparsepath.train.language import LanguageTask
@@ -341,6 +342,7 @@ TASKS: dict[TaskName, Callable[[Recipe, Path], Task]] = {
     "image-classification": ImageTask,
     "text-classification": TextTask,
     "molecule-regression": MoleculeTask,
+    "sparse-autoencoder": AutoencoderTask,
 }
 """What each `task` of a recipe is."""
 
