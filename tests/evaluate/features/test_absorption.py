@@ -100,3 +100,14 @@ def test_a_class_that_no_probe_finds_is_refused() -> None:
     rows = planted.labelled(np.arange(60) // 3 % 2, ("a", "b"))
     with pytest.raises(DataError, match="probes find fewer than 4 test rows"):
         feature_absorption(planted.site(values), rows)
+
+
+def test_a_feature_of_the_other_class_is_no_main_feature() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, N)
+    values = planted.noise((N, WIDTH), rng)
+    # Louder in the first class, so that its silence tells the second one best.
+    values[:, 0] = np.where(labels == 0, 1.0, 0)
+    values[:, 1] = np.where(labels == 1, 1.0 + rng.random(N), 0)
+    found = feature_absorption(planted.site(values), planted.labelled(labels, ("a", "b")))
+    assert found.value < 0.02

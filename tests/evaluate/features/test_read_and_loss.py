@@ -19,6 +19,8 @@ TEXTS = [
     f"{planted.FILLERS[1]} , {planted.FILLERS[2]} {planted.FILLERS[3]} {planted.LISTS[4][2]} ,",
 ]
 WIDTH = planted.N_LISTS + planted.N_OTHERS
+REPEATED = [" ".join([word] * n) for word, n in zip(planted.FILLERS[:6], range(3, 9), strict=True)]
+"""What the planted model is good at: it says the token it reads."""
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def test_a_latent_is_read_through_its_dictionary(loaded: LoadedLanguageModel) ->
 
 
 def test_what_a_sparse_site_keeps_loses_nothing(loaded: LoadedLanguageModel) -> None:
-    encoded = encode(loaded.tokenizer, TEXTS, 64)
+    encoded = encode(loaded.tokenizer, REPEATED, 64)
     for found in loss_recovered(loaded.model, encoded, readers(loaded)):
         assert found.value == 1.0
         assert found.ci95 == (1.0, 1.0)
@@ -85,7 +87,7 @@ def test_fewer_entries_lose_more_and_none_everything(loaded: LoadedLanguageModel
         def decode(self, values: Tensor) -> Tensor:
             return torch.zeros_like(values)
 
-    encoded = encode(loaded.tokenizer, TEXTS, 64)
+    encoded = encode(loaded.tokenizer, REPEATED, 64)
     place = sparse_places(loaded.model)[1]
     some = [Reader(place, Entries(WIDTH, k)) for k in (4, 2)]
     four, two, none = loss_recovered(loaded.model, encoded, [*some, Reader(place, Nothing(WIDTH))])

@@ -1,10 +1,10 @@
 """Feature absorption: a feature of a class stays silent where a more special one speaks for it.
 
 A probe of the hidden state on training rows gives the direction of a class. Its main features are
-the first ones that tell it (in the order of `probing.py`); another is added while it raises the F1
-of a probe of them by more than 0.03, since a class that several features share is split, not
-absorbed. On test rows of the class that the probe finds, the part of the projection on its
-direction that other features carry in the place of the main ones is the *absorption fraction*;
+the first ones that fire more for it (in the order of `probing.py`); another is added while it
+raises the F1 of a probe of them by more than 0.03, since a class that several features share is
+split, not absorbed. On test rows of the class that the probe finds, the part of the projection on
+its direction that other features carry in the place of the main ones is the *absorption fraction*;
 where no main feature fires and a single other one carries 0.4 of the projection, absorption is
 *full*.
 
@@ -114,9 +114,13 @@ def _class(site: SiteFeatures, each: Sides) -> _Class:
 
 def main_features(site: SiteFeatures, each: Sides) -> Int[np.ndarray, " main"]:
     """Find the features that stand for a class, on training rows: at least one."""
+    ours, others = each.train[each.truth == 1], each.train[each.truth == 0]
     order = ordered_features(site, each.train, each.truth)
+    # Silence tells a class too, where there are two; but only what fires for it can be absorbed.
+    more = order[(site.mean(ours) > site.mean(others))[order]]
+    order = more if len(more) else order
     best, n_main = -1.0, 1
-    for n in range(1, min(MAX_MAIN, site.n_features) + 1):
+    for n in range(1, min(MAX_MAIN, len(order)) + 1):
         values = site.of(each.train, order[:n])
         said = fit_probe(values, each.truth, by_column=True).says(values)
         f1 = _f1(said, each.truth == 1)

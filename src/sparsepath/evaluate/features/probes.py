@@ -33,7 +33,8 @@ class Probe(NamedTuple):
         A row on the line counts one half: nothing speaks for either side.
         """
         sides = np.sign(self.score(x)) * np.where(truth == 1, 1, -1)
-        return (1 + sides) / 2
+        found: Float[np.ndarray, " rows"] = (1 + sides) / 2
+        return found
 
     def says(self, x: Float[np.ndarray, "rows width"]) -> Bool[np.ndarray, " rows"]:
         """Give the answer for each row."""

@@ -58,7 +58,8 @@ def targeted_effects(
 ) -> Float[np.ndarray, " features"]:
     """The same for features that fire more in the class; zero for others."""
     apart = site.mean(each.train[each.truth == 1]) - site.mean(each.train[each.truth == 0])
-    return np.maximum(apart, 0) * site.projections(probe.weight)
+    found: Float[np.ndarray, " features"] = np.maximum(apart, 0) * site.projections(probe.weight)
+    return found
 
 
 def _largest(strength: Float[np.ndarray, " features"], n: int) -> Int[np.ndarray, " few"]:
@@ -133,7 +134,9 @@ def _falls(
     chosen: dict[int, Int[np.ndarray, " few"]],
 ) -> _Falls:
     """Remove the features of each class in turn and see what every probe loses."""
-    groups, intended, others = [], [], []
+    groups: list[Right] = []
+    intended: list[float] = []
+    others: list[float] = []
     n = len(drawn)
     for read, each in drawn.items():
         before = probes[read].right(site.hidden[each.test], each.test_truth)
@@ -223,7 +226,8 @@ def spurious_removal(
     best = unbiased.right(site.hidden[target.test], target.test_truth)
 
     def gain(features: Int[np.ndarray, " few"]) -> Right:
-        return biased.right(site.changed(target.test, features), target.test_truth) - before
+        after = biased.right(site.changed(target.test, features), target.test_truth)
+        return np.asarray(after - before)
 
     found = {}
     for n in ns:

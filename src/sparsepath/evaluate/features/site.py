@@ -89,7 +89,7 @@ class SiteFeatures:
             features: each at most once.
             to: their new values.
         """
-        hidden = self.hidden[rows].astype(np.float64)
+        hidden: Floats = self.hidden[rows].astype(np.float64)
         change = to - self.of(rows, features)
         if self.directions is None:
             hidden[:, features] += change
