@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.feature_metrics import METRICS
 from sparsepath.artifacts.neuron import SITES
 from sparsepath.cli.concepts_print import table
@@ -86,6 +87,52 @@ def measure_command(
         click.echo(found.model_dump_json(by_alias=True, indent=2))
         return
     _print(found)
+
+
+@click.command("export")
+@click.argument("catalogue", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["neuronpedia", "delphi"]),
+    required=True,
+    help="Dashboards for Neuronpedia, or every firing as delphi caches it.",
+)
+@click.option("--model-id", help="Of MODEL at Neuronpedia.  [default: its folder's name]")
+@click.option("--set-name", help="Of the features at Neuronpedia.  [default: SITE-sparsepath]")
+@click.option("--corpus", help="For delphi: read this.  [default: the catalogue's]")
+@click.option("--tokens", type=int, help="For delphi: of it at most.  [default: as the catalogue]")
+def export_command(
+    catalogue: Path, out: Path, kind: str, corpus: str | None, tokens: int | None, **names: Any
+) -> None:
+    """Write a catalogue for other tools into the new folder OUT.
+
+    CATALOGUE is a catalogue or a model with one. For Neuronpedia nothing is computed; for delphi
+    the model reads the catalogue's corpus again.
+
+    \b
+    Example:
+      $ sparsepath concepts export runs/stdlib-lm-topk dashboards --format neuronpedia
+    """
+    foreign = (corpus, tokens) if kind == "neuronpedia" else tuple(names.values())
+    if any(value is not None for value in foreign):
+        raise click.UsageError(f"an option was given that says nothing to --format {kind}")
+    with Catalogue(catalogue) as opened:
+        if kind == "neuronpedia":
+            from sparsepath.report.neuronpedia import export_neuronpedia
+
+            for site in export_neuronpedia(opened, out, **names):
+                click.echo(f"{site.folder}: {site.n_features} neurons, {site.n_dead} never fire")
+            return
+        with needs_extra("train", "sparsepath concepts export --format delphi"):
+            from sparsepath.concepts.delphi import export_delphi
+
+        def tell(n: int) -> None:
+            click.echo(f"read {n:,} tokens", err=True)
+
+        for folder in export_delphi(opened, out, corpus=corpus, tokens=tokens, tell=tell):
+            click.echo(str(folder))
 
 
 def _print(found: "FeatureMetrics") -> None:
