@@ -77,7 +77,10 @@ def table_texts(tokenizer: Tokenizer, path: Path, options: MeasureOptions) -> Te
 
 
 def _attributes(
-    path: Path, table: Table, column: str, parts: tuple[Int[np.ndarray, " n"], ...]
+    path: Path,
+    table: Table,
+    column: str,
+    parts: tuple[Int[np.ndarray, " train"], Int[np.ndarray, " test"]],
 ) -> TwoAttributes:
     """Read the second label and take the two commonest values of both."""
     second = read_table(path, text_column=table.text_column, label_column=column)
