@@ -102,3 +102,11 @@ def test_what_does_not_fit_is_refused(
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 1
     assert why in done.stderr
+
+
+def test_classes_with_too_few_rows_are_named(model: Path, tickets: Path, tmp_path: Path) -> None:
+    table = tmp_path / "more.csv"
+    rare = "\n".join(f"{planted.LISTS[30 + n][0]} {planted.FILLERS[n]},rare,calm" for n in range(5))
+    table.write_text(f"{tickets.read_text(encoding='utf-8')}\n{rare}", encoding="utf-8")
+    asked = ["--metric", "sparse-probing", "--label-column", "label", "--length", 16]
+    assert "left out, with fewer than 4 rows: rare" in run(model, table, *asked).stderr

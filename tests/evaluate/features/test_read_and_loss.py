@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sparsepath.errors import DataError
 from sparsepath.evaluate.features.loss import loss_recovered
 from sparsepath.evaluate.features.read import Encoded, Entries, Reader, encode, read_features
 from sparsepath.models.language_folder import LoadedLanguageModel, load_language_model
@@ -103,3 +104,8 @@ def test_the_loss_is_the_models_own(loaded: LoadedLanguageModel, tmp_path: Path)
     with torch.inference_mode():
         truth = loaded.model(input_ids=ids, labels=ids).loss
     assert found.parts["loss"] == pytest.approx(float(truth), rel=1e-5)
+
+
+def test_texts_without_a_token_are_refused(loaded: LoadedLanguageModel) -> None:
+    with pytest.raises(DataError, match="no text has a token"):
+        encode(loaded.tokenizer, ["", " "], 64)

@@ -39,6 +39,13 @@ def test_removing_the_feature_of_a_class_breaks_its_probe_and_no_other() -> None
     assert found.controls["random"] == pytest.approx(0.0, abs=0.1)
 
 
+def test_features_that_are_silent_in_a_class_are_not_removed_for_it() -> None:
+    # Their silence speaks for the class as well; removing them would harm the others' probes.
+    found = targeted_perturbation(*three_classes(shared=False), ns=(3,))[3]
+    assert found.parts["other falls"] == pytest.approx(0.0, abs=0.02)
+    assert found.value == pytest.approx(0.5, abs=0.03)
+
+
 def test_removing_what_classes_share_breaks_all_probes() -> None:
     found = targeted_perturbation(*three_classes(shared=True), ns=(2,))[2]
     assert found.parts["other falls"] > 0.1

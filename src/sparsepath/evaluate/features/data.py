@@ -16,7 +16,7 @@ from sparsepath.errors import DataError
 from sparsepath.evaluate.features.options import MeasureOptions
 from sparsepath.evaluate.features.read import Encoded, encode
 from sparsepath.evaluate.features.removal import TwoAttributes
-from sparsepath.evaluate.features.site import LabelledRows
+from sparsepath.evaluate.features.site import LEAST_ROWS, LabelledRows
 
 
 class Texts(NamedTuple):
@@ -73,7 +73,15 @@ def table_texts(tokenizer: Tokenizer, path: Path, options: MeasureOptions) -> Te
     if options.attribute is not None:
         attributes = _attributes(path, table, options.attribute, (train, test))
     encoded = encode(tokenizer, split.texts, options.length)
-    return Texts(encoded, labelled, attributes, (*table.notes, *split.notes))
+    notes = (*table.notes, *split.notes, *_few_rows(labelled))
+    return Texts(encoded, labelled, attributes, notes)
+
+
+def _few_rows(labelled: LabelledRows) -> list[str]:
+    """Say which classes have too few rows for any figure."""
+    known = labelled.usable(at_least=0)
+    few = [name for number, name in enumerate(labelled.names) if number not in known]
+    return [f"left out, with fewer than {LEAST_ROWS} rows: {', '.join(few)}"] if few else []
 
 
 def _attributes(

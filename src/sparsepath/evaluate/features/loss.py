@@ -53,7 +53,7 @@ def loss_recovered(
         nothing.
     """
     whole = _nats(model, encoded, None, None)
-    n_tokens = sum(max(0, sum(marks[1:])) for marks in encoded.is_text)
+    n_tokens = max(1, sum(sum(marks[1:]) for marks in encoded.is_text))
     generator = torch.Generator().manual_seed(seed)
     found = []
     for reader in readers:

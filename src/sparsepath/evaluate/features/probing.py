@@ -5,8 +5,8 @@ ordered by how far their means of both sides are apart, in units of their spread
 regression is fitted on the first k. The figure is the accuracy on test rows, 0.5 is chance,
 averaged over classes.
 
-Controls: `random` - as many live features, drawn (mean of three draws); `permuted` - features and
-probe chosen for labels that were shuffled among the training rows; `dense` - a probe of the whole
+Controls, means of three draws: `random` - as many live features; `permuted` - features and probe
+chosen for labels that were shuffled among the training rows. And `dense` - a probe of the whole
 hidden state, what k features can reach at most.
 
 Source: Gurnee et al. 2023, arXiv 2305.01610; balanced one-against-the-rest accuracies and mean
@@ -31,8 +31,8 @@ from sparsepath.evaluate.features.site import LabelledRows, SiteFeatures
 By = Literal["effect", "difference"]
 """How features are ordered: difference of means over spread, or the difference alone."""
 
-N_RANDOM = 3
-"""Draws of random features."""
+N_DRAWS = 3
+"""Draws of random features, and of permutations."""
 
 
 class Sides(NamedTuple):
@@ -130,12 +130,12 @@ def _figure(
         )
         parts[labelled.names[number]] = float(right[-1].mean())
         live = site.live(each.train)
-        for _ in range(N_RANDOM):
+        for _ in range(N_DRAWS):
             some = rng.permutation(live if len(live) >= k else site.n_features)[:k]
             random.append(_of_features(site, each, some))
-        shuffled = each._replace(truth=rng.permutation(each.truth))
-        best = ordered_features(site, shuffled.train, shuffled.truth, by)[:k]
-        permuted.append(_of_features(site, shuffled, best))
+            shuffled = each._replace(truth=rng.permutation(each.truth))
+            best = ordered_features(site, shuffled.train, shuffled.truth, by)[:k]
+            permuted.append(_of_features(site, shuffled, best))
     return Figure(
         value=mean_of_means(right),
         ci95=mean_ci95(right, seed),

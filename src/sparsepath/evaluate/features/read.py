@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from sparsepath.errors import DataError
 from sparsepath.evaluate.features.site import SiteFeatures, sparse
 from sparsepath.evaluate.features.sparsity import Firings
 from sparsepath.kernels.largest import topk
@@ -103,12 +104,17 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], length: int) -> Encoded:
         tokenizer: without truncation.
         texts: any.
         length: tokens of a text at most; what follows is left out.
+
+    Raises:
+        DataError: if no text has a token.
     """
     ids, is_text = [], []
     for found in tokenizer.encode_batch(list(texts)):
         marks = [not mark for mark in found.special_tokens_mask][:length]
         ids.append(found.ids[:length] or [0])
         is_text.append(marks if marks else [False])
+    if not any(any(marks) for marks in is_text):
+        raise DataError("no text has a token", hint="give texts that the model's tokenizer knows")
     return Encoded(ids, is_text)
 
 
