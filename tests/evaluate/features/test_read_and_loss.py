@@ -57,13 +57,15 @@ def test_tokens_that_are_no_text_are_read_past(loaded: LoadedLanguageModel) -> N
 def test_a_latent_is_read_through_its_dictionary(loaded: LoadedLanguageModel) -> None:
     class Doubled:
         n_features = WIDTH + 1
-        directions = torch.cat([torch.eye(WIDTH) / 2, torch.zeros(1, WIDTH)])
+
+        def directions(self) -> Tensor:
+            return torch.cat([torch.eye(WIDTH) / 2, torch.zeros(1, WIDTH)])
 
         def encode(self, hidden: Tensor) -> Tensor:
             return torch.cat([2 * hidden, torch.zeros(*hidden.shape[:-1], 1)], dim=-1)
 
-        def decode(self, values: Tensor) -> Tensor:
-            return values @ self.directions
+        def said(self, hidden: Tensor) -> Tensor:
+            return self.encode(hidden) @ self.directions()
 
     place = sparse_places(loaded.model)[0]
     encoded = encode(loaded.tokenizer, TEXTS, 64)
@@ -85,8 +87,8 @@ def test_what_a_sparse_site_keeps_loses_nothing(loaded: LoadedLanguageModel) -> 
 
 def test_fewer_entries_lose_more_and_none_everything(loaded: LoadedLanguageModel) -> None:
     class Nothing(Entries):
-        def decode(self, values: Tensor) -> Tensor:
-            return torch.zeros_like(values)
+        def said(self, hidden: Tensor) -> Tensor:
+            return torch.zeros_like(hidden)
 
     encoded = encode(loaded.tokenizer, REPEATED, 64)
     place = sparse_places(loaded.model)[1]

@@ -24,13 +24,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from sparsepath.evaluate.features.figures import Figure, ratio_ci95
-from sparsepath.evaluate.features.read import (
-    Dictionary,
-    Encoded,
-    Reader,
-    batches,
-    text_mask,
-)
+from sparsepath.evaluate.features.read import Encoded, Reader, batches, text_mask
 from sparsepath.trace.sites import hook_site
 
 Nats = Float[np.ndarray, " texts"]
@@ -57,16 +51,11 @@ def loss_recovered(
     generator = torch.Generator().manual_seed(seed)
     found = []
     for reader in readers:
-        said = partial(_said, reader.dictionary)
+        said = reader.dictionary.said
         changes = (said, torch.zeros_like, partial(_shuffled, said, generator))
         losses = [_nats(model, encoded, reader, change) for change in changes]
         found.append(_figure(whole, losses, n_tokens, seed))
     return found
-
-
-def _said(dictionary: Dictionary, hidden: Tensor) -> Tensor:
-    """Give what the features of a hidden state say."""
-    return dictionary.decode(dictionary.encode(hidden))
 
 
 def _shuffled(said: Change, generator: torch.Generator, hidden: Tensor) -> Tensor:

@@ -29,21 +29,20 @@ BATCH_TOKENS = 2048
 
 @runtime_checkable
 class Dictionary(Protocol):
-    """Turns a hidden state into features and back: an autoencoder, or the entries themselves."""
+    """What the features of a hidden state are: latents of an autoencoder, or its own entries."""
 
     @property
     def n_features(self) -> int:
         """How many features there are."""
 
-    @property
     def directions(self) -> Float[Tensor, "features width"] | None:
-        """What a value of 1 adds to the hidden state; None: feature i is entry i."""
+        """Give what a value of 1 adds to the hidden state; None: feature i is entry i."""
 
     def encode(self, hidden: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows features"]:
         """Give the features of hidden states; those that do not fire are zero."""
 
-    def decode(self, values: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows width"]:
-        """Give the hidden states that features say."""
+    def said(self, hidden: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
+        """Give what the features of hidden states say of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,6 @@ class Entries:
     k: int | None = None
     """None: what the site hands on, which in a TopK model is sparse already."""
 
-    @property
     def directions(self) -> None:
         """Feature i is entry i."""
 
@@ -62,9 +60,9 @@ class Entries:
         """Keep the largest entries."""
         return hidden if self.k is None else topk(hidden, self.k)
 
-    def decode(self, values: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
-        """Give them as they are."""
-        return values
+    def said(self, hidden: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
+        """Give the entries that were kept."""
+        return self.encode(hidden)
 
 
 class Reader(NamedTuple):
@@ -195,7 +193,7 @@ class _Collected:
 
     def done(self) -> SiteRead:
         """Put everything into the order of the texts."""
-        directions = self._reader.dictionary.directions
+        directions = self._reader.dictionary.directions()
         features = SiteFeatures(
             name=self._reader.name,
             values=sparse(vstack(self._values, format="csr")[np.argsort(self._rows)]),
