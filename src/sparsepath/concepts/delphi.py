@@ -119,7 +119,7 @@ def firings(shards: Shards, place: SitePlace) -> Firings:
         kept = shards.kept(number, place)
         where = np.nonzero(np.abs(kept.values) > LEAST_VALUE)
         row, token, _ = where
-        found = np.stack([row + n_rows, token, kept.indices[where].astype(np.int64)], axis=1)
+        found = np.stack([row + n_rows, token, kept.indices[where]], axis=1).astype(np.int32)
         locations.append(found)
         values.append(kept.values[where])
         n_rows += len(kept.values)
@@ -133,7 +133,7 @@ def _write_site(
     ends = np.linspace(0, place.width, min(N_SPLITS, place.width) + 1).astype(int).tolist()
     for start, end in pairwise(ends):
         mine = (found.locations[:, 2] >= start) & (found.locations[:, 2] < end)
-        locations = found.locations[mine] - np.array([0, 0, start])
+        locations = found.locations[mine] - np.array([0, 0, start], np.int32)
         kind = unsigned(int(locations.max(initial=0)) + 1)
         content: dict[str, Any] = {
             "locations": np.ascontiguousarray(locations.astype(kind)),

@@ -69,7 +69,9 @@ def test_a_latent_is_read_through_its_dictionary(loaded: LoadedLanguageModel) ->
 
     place = sparse_places(loaded.model)[0]
     encoded = encode(loaded.tokenizer, TEXTS, 64)
-    (read,) = read_features(loaded.model, encoded, [Reader(place, Doubled())])
+    (read,) = read_features(
+        loaded.model, encoded, [Reader(place._replace(width=WIDTH + 1), Doubled())]
+    )
     assert read.features.values.toarray()[1, 9] == pytest.approx(4)
     without = read.features.changed(np.array([1]), np.array([9]))
     assert without[0, 9] == pytest.approx(0)

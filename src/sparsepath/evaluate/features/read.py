@@ -172,7 +172,8 @@ class _Collected:
     def __init__(self, reader: Reader, encoded: Encoded) -> None:
         """Begin with nothing."""
         self._reader = reader
-        self._hidden = np.zeros((len(encoded.ids), reader.place.width), np.float32)
+        # As wide as what passes the site, which latents of a place may outnumber.
+        self._hidden = np.zeros((len(encoded.ids), 0), np.float32)
         self._values: list[object] = []
         self._rows: list[int] = []
         self._firings = Firings.of(reader.dictionary.n_features)
@@ -183,6 +184,8 @@ class _Collected:
         hidden_BTD = hidden.float().cpu()
         n_B = mask.sum(dim=1).clamp(min=1)[:, None]
         rows = batch.rows.tolist()
+        if not self._values:
+            self._hidden = np.zeros((len(self._hidden), hidden.shape[-1]), np.float32)
         self._hidden[rows] = ((hidden_BTD * mask[..., None]).sum(dim=1) / n_B).numpy()
         means_BF = (values_BTF * mask[..., None]).sum(dim=1) / n_B
         self._values.append(sparse(means_BF.numpy()))
