@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sparsepath.evaluate.doctor import doctor as doctor
     from sparsepath.evaluate.ensemble_model import ensemble as ensemble
     from sparsepath.evaluate.explain import explain as explain
+    from sparsepath.evaluate.features.measure import measure_concepts as measure_concepts
+    from sparsepath.evaluate.features.options import MeasureOptions as MeasureOptions
     from sparsepath.evaluate.harness import evaluate as evaluate_suite
     from sparsepath.evaluate.hypothesis import hypothesis as hypothesis
     from sparsepath.evaluate.steering import save_preset as save_preset
@@ -72,6 +74,8 @@ _HOMES = {
     "GenerateOptions": "sparsepath.config.GenerateOptions",
     "Catalogue": "sparsepath.artifacts.catalogue.Catalogue",
     "CatalogueOptions": "sparsepath.concepts.options.CatalogueOptions",
+    "MeasureOptions": "sparsepath.evaluate.features.options.MeasureOptions",
+    "measure_concepts": "sparsepath.evaluate.features.measure.measure_concepts",
     "build_catalogue": "sparsepath.concepts.build.build_catalogue",
     "Endpoint": "sparsepath.concepts.endpoint.Endpoint",
     "label_neurons": "sparsepath.concepts.endpoint_labels.label_neurons",
@@ -103,6 +107,7 @@ __all__ = [
     "EnsembleOptions",
     "GenerateOptions",
     "HypothesisOptions",
+    "MeasureOptions",
     "MissingExtraError",
     "ModelError",
     "PocOptions",
@@ -123,6 +128,7 @@ __all__ = [
     "label_neurons",
     "latent_edits",
     "load",
+    "measure_concepts",
     "plan_labels",
     "predict",
     "read_recipe",

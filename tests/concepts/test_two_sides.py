@@ -12,9 +12,11 @@ from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.edit_text import parse_edit
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.concepts.build import build_catalogue
+from sparsepath.concepts.delphi import export_delphi
 from sparsepath.concepts.options import CatalogueOptions
 from sparsepath.concepts.search import search_classes, search_prompt
 from sparsepath.errors import ConfigError
+from sparsepath.report.neuronpedia import export_neuronpedia
 
 HALF = planted.N_LISTS // 2
 
@@ -115,3 +117,29 @@ def test_a_label_of_the_lower_sign_makes_the_entry_smaller(two_sided: Path) -> N
 def test_an_edit_is_of_an_entry() -> None:
     with pytest.raises(ConfigError, match="fix: write L00/3; values below zero"):
         Edit(neuron="L00/3+", operation="set", value=-2)
+
+
+def test_exports_number_the_lower_signs_after_the_upper_ones(
+    two_sided: Path, tmp_path: Path
+) -> None:
+    width = planted.N_LISTS + planted.N_OTHERS
+    with Catalogue(two_sided) as catalogue:
+        export_neuronpedia(catalogue, tmp_path / "dashboards")
+        export_delphi(catalogue, tmp_path / "latents", tokens=800)
+    batches = [json.loads(p.read_text()) for p in (tmp_path / "dashboards/L00").glob("batch-*")]
+    features = {f["feature_index"]: f for batch in batches for f in batch["features"]}
+    for number, one in ((3, planted.LISTS[3]), (3 + width, planted.LISTS[3 + HALF])):
+        for example in features[number]["activations"]:
+            at = example["qualifying_token_index"]
+            assert example["tokens"][at].strip() in one
+            assert example["values"][at] == 2
+        assert min(features[number]["freq_hist_data_bar_values"]) > 0
+    fired = []
+    for path in (tmp_path / "latents/layers.0").glob("*.safetensors"):
+        content = load_file(path)
+        start = int(path.stem.split("_")[0])
+        fired += [(*place[:2], place[2] + start) for place in content["locations"].tolist()]
+        assert content["activations"].min() > 0
+    ids = [planted.words().index(word) for word in planted.LISTS[3 + HALF]]
+    truth = np.argwhere(np.isin(content["tokens"], ids)).tolist()
+    assert sorted([row, token] for row, token, number in fired if number == 3 + width) == truth

@@ -55,6 +55,13 @@ class Neuron(NamedTuple):
         """-1 where it stands for values below zero, else 1."""
         return -1 if self.side == "-" else 1
 
+    def number(self, width: int) -> int:
+        """Give its number where both signs of a site of that width are counted in one row.
+
+        Entries above zero come first, then those below.
+        """
+        return self.index + (width if self.side == "-" else 0)
+
     @classmethod
     def parse(cls, name: str) -> "Neuron":
         """Read a name.

@@ -12,6 +12,7 @@ from sparsepath.artifacts.catalogue_schema import Verdict
 from sparsepath.artifacts.neuron import SITES, Neuron
 from sparsepath.cli.concepts_find import compare_command, search_command, track_command
 from sparsepath.cli.concepts_label import label_command
+from sparsepath.cli.concepts_measure import export_command, measure_command
 from sparsepath.cli.concepts_print import print_lines, table
 from sparsepath.cli.options import json_option
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
@@ -209,5 +210,12 @@ def note_command(model: Path, neuron: str, as_json: bool, **said: Any) -> None:
     click.echo(f"kept, {remark.by}, {remark.at}")
 
 
-for _command in (label_command, search_command, compare_command, track_command):
+for _command in (
+    label_command,
+    search_command,
+    compare_command,
+    track_command,
+    measure_command,
+    export_command,
+):
     concepts_command.add_command(_command)
