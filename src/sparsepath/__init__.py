@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sparsepath.errors import RunError as RunError
     from sparsepath.errors import ShapeError as ShapeError
     from sparsepath.errors import SparsepathError as SparsepathError
+    from sparsepath.evaluate.convert import convert as convert
     from sparsepath.evaluate.doctor import doctor as doctor
     from sparsepath.evaluate.ensemble_model import ensemble as ensemble
     from sparsepath.evaluate.explain import explain as explain
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from sparsepath.runtime.predict import predict_file as predict
     from sparsepath.steering.hooks import steer as steer
     from sparsepath.steering.judge import word_judge as word_judge
-    from sparsepath.train.convert import convert as convert
     from sparsepath.train.recipe import read_recipe as read_recipe
     from sparsepath.train.trainer import train as run_recipe
 
@@ -72,7 +72,7 @@ _HOMES = {
     "Engine": "sparsepath.runtime.language.engine.Engine",
     "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
     "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
-    "convert": "sparsepath.train.convert.convert",
+    "convert": "sparsepath.evaluate.convert.convert",
     "evaluate_suite": "sparsepath.evaluate.harness.evaluate",
     "evaluate_texts": "sparsepath.evaluate.texts.evaluate_texts",
     "run_recipe": "sparsepath.train.trainer.train",

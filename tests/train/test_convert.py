@@ -235,6 +235,26 @@ def test_texts_that_are_too_short_are_refused(parent: Path, tmp_path: Path) -> N
             convert(parent, str(tmp_path / name), place, sites={"block_out": 4}, changes=SMALL)
 
 
+def test_texts_that_fill_no_step_are_refused(parent: Path, corpus: str, tmp_path: Path) -> None:
+    few = Path(corpus).read_text().split("\n\n")[:12]
+    (tmp_path / "few.txt").write_text("\n\n".join(few))
+    run = tmp_path / "run"
+    changes = [*SMALL, "train.batch_size=64"]
+    with pytest.raises(DataError, match="fewer than the 64 of one step"):
+        convert(parent, str(tmp_path / "few.txt"), run, sites={"block_out": 4}, changes=changes)
+    changes = [*SMALL, "train.batch_size=8", "train.steps=1"]
+    convert(
+        parent, str(tmp_path / "few.txt"), tmp_path / "b", sites={"block_out": 4}, changes=changes
+    )
+
+
+@pytest.mark.parametrize("name", ["tickets.csv", "tickets.TSV", "tickets.csv.gz"])
+def test_a_table_is_no_text(parent: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("text,label\none,two\n")
+    with pytest.raises(DataError, match="is a table; a language model is healed on text"):
+        convert(parent, str(tmp_path / name), tmp_path / "run", sites={"block_out": 4})
+
+
 def test_distilling_needs_a_parent() -> None:
     with pytest.raises(ConfigError, match=r"train\.distil without model\.base"):
         check_recipe({"task": "language-model", "train": {"distil": 0.5}}, "test")

@@ -58,6 +58,7 @@ class LanguageTask(Task):
         length = recipe.data.length + 1  # a row predicts each token but its first
         self._train = TokenShard(folder / "train", length=length)
         self._held_out = TokenShard(folder / "held-out", length=length)
+        _check_enough(recipe, self._train)
         self.tokens_a_row = recipe.data.length
         self._teacher: PreTrainedModel | None = None
 
@@ -137,6 +138,21 @@ class LanguageTask(Task):
         """Turn nats a token into bits a byte, by the mean length of held-out tokens."""
         index = self._held_out.index
         return loss_nats / math.log(2) * index.n_tokens / index.text_bytes
+
+
+def _check_enough(recipe: Recipe, rows: TokenShard) -> None:
+    """See that a model that is gone on from has at least a step's rows to learn from.
+
+    Raises:
+        DataError: if it would learn so few by heart.
+    """
+    needed = recipe.train.batch_size
+    if recipe.model.base is not None and rows.n_stretches < needed:
+        raise DataError(
+            f"the training documents of {recipe.data.source} make {rows.n_stretches} rows of "
+            f"{recipe.data.length} tokens, fewer than the {needed} of one step",
+            hint="use more text; a model learns so little by heart",
+        )
 
 
 def _documents(recipe: Recipe) -> Iterator[str]:

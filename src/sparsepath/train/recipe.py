@@ -36,6 +36,9 @@ SPLIT: tuple[TaskName, ...] = ("image-classification", "molecule-regression")
 ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
     "data.length": ("language-model", "text-classification"),
     "data.test": ("text-classification",),
+    "data.text_column": ("text-classification",),
+    "data.label_column": ("text-classification",),
+    "model.is_classifier": ("text-classification",),
     "model.base": ("text-classification", "language-model"),
     "model.d_model": FRESH,
     "model.n_layers": FRESH,
@@ -51,12 +54,16 @@ ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
     "tokenizer.file": ("language-model",),
     "tokenizer.size": ("language-model",),
     "model.n_kv_heads": ("language-model",),
-    "topk.sites": ("language-model",),
+    "topk.sites": ("language-model", "text-classification"),
+    "topk.dense_first": ("text-classification",),
+    "topk.positive": ("language-model",),
+    "topk.always_on": ("language-model",),
+    "topk.straight_through": ("language-model",),
     "model.patch": ("image-classification",),
     "model.dropout": SPLIT,
     "model.d_edge": ("molecule-regression",),
     "train.evaluate_rows": ("language-model",),
-    "train.distil": ("language-model",),
+    "train.distil": ("language-model", "text-classification"),
     "train.rank": ("language-model",),
 }
 """Keys that have an effect in some tasks only; elsewhere they are refused."""
@@ -87,6 +94,12 @@ class DataPart(_Part):
 
     test: Path | None = None
     """Texts: a second table that is the test set. Left out: a share of `source`."""
+
+    text_column: str | None = None
+    """Texts: column of the texts. Left out: found."""
+
+    label_column: str | None = None
+    """Texts: column of the labels. Left out: found."""
 
     length: Annotated[int, Field(ge=2)] = 256
     """Tokens of a row of a language model; of a text that is labelled, at most."""
@@ -121,6 +134,10 @@ class ModelPart(_Part):
     """Texts: id or folder of the encoder. Left out: the default small one. Language model: id or
     folder of a model of the Llama kind to go on from, with its tokenizer; left out: fresh
     weights."""
+
+    is_classifier: bool = False
+    """Texts: whether `base` labels texts already and is gone on from, with its head and labels.
+    Otherwise it is an encoder that gets a fresh classifier."""
 
     d_model: Count = 256
     """Width of the residual stream."""
@@ -178,26 +195,29 @@ class SubsamplingPart(_Part):
 
 
 class TopKPart(_Part):
-    """Sparse hidden states of a language model. Without sites it is dense."""
+    """Sparse hidden states of a language model, or of a classifier that is gone on from."""
 
     sites: dict[Site, Count] = {}
     """Entries that are kept, by site: `block_out`, `attn_in`, `attn_out`, `mlp_in` and
-    `mlp_hidden`."""
+    `mlp_hidden`; a text classifier has `block_out` and `mlp_hidden`."""
 
     by: By = "value"
     """What is largest: the `value`, or its `magnitude`."""
 
     positive: bool = False
-    """Whether kept entries below zero become zero."""
+    """Language model: whether kept entries below zero become zero."""
 
     always_on: Annotated[int, Field(ge=0)] = 0
-    """First entries of each hidden state, kept beside the others."""
+    """Language model: first entries of each hidden state, kept beside the others."""
 
     dense_layers: Annotated[int, Field(ge=0)] = 1
     """Last layers without any sparse site."""
 
+    dense_first: Annotated[int, Field(ge=0)] = 0
+    """Texts: first layers without any sparse site."""
+
     straight_through: bool = False
-    """Whether gradients pass to entries that were dropped."""
+    """Language model: whether gradients pass to entries that were dropped."""
 
     revive: Annotated[float, Field(ge=0)] = 0.0
     """Weight of an additional loss: what entries that no row of a step keeps lack to be kept. Above
@@ -255,8 +275,8 @@ class TrainPart(_Part):
     """Largest norm of the gradient."""
 
     distil: Share = 0.0
-    """Language model: share of the loss that is the distance to what `model.base` says; the rest is
-    that to the text."""
+    """Share of the loss that is the distance to what `model.base` says, a language model or a
+    classifier that is gone on from; the rest is that to the text, or to the labels."""
 
     rank: Annotated[int, Field(ge=0)] = 0
     """Language model: above 0, the maps of `model.base` change by so low a rank and all else stays
@@ -371,6 +391,8 @@ def check_recipe(content: dict[str, Any], name: str) -> Recipe:
         )
     if recipe.task == "language-model":
         _check_base(recipe, name)
+    if recipe.task == "text-classification":
+        _check_classifier(recipe, name)
     if recipe.train.batch_size % recipe.train.accumulate:
         raise ConfigError(
             f"train.batch_size = {recipe.train.batch_size} with train.accumulate = "
@@ -401,6 +423,26 @@ def _check_base(recipe: Recipe, name: str) -> None:
             f"{name}: model.{given[0]} has no effect beside model.base",
             hint=f"leave model.{given[0]} out",
         )
+
+
+def _check_classifier(recipe: Recipe, name: str) -> None:
+    """See that only a classifier that is gone on from becomes sparse or has a teacher.
+
+    Raises:
+        ConfigError: if a key needs one and there is none.
+    """
+    if recipe.model.is_classifier:
+        if recipe.model.base is None:
+            raise ConfigError(
+                f"{name}: model.is_classifier without model.base", hint="name the classifier"
+            )
+        return
+    for key, is_set in (("topk.sites", recipe.topk.sites), ("train.distil", recipe.train.distil)):
+        if is_set:
+            raise ConfigError(
+                f"{name}: {key} needs a classifier that is gone on from",
+                hint="name one by model.base and set model.is_classifier = true",
+            )
 
 
 def change_content(content: dict[str, Any], change: str) -> None:
