@@ -15,8 +15,8 @@ from scipy.stats import t as student_t
 
 from sparsepath.artifacts.benchmark import BenchmarkRow
 from sparsepath.artifacts.provenance import machine, now_utc, package_versions
+from sparsepath.artifacts.training_record import read_record
 from sparsepath.train.recipe import Recipe
-from sparsepath.train.record import read_record
 from sparsepath.train.trainer import MODEL_FOLDER
 
 SCRIPT = """

@@ -38,7 +38,8 @@ from _trainings import (
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
 from sparsepath.evaluate.ensemble import figures
 from sparsepath.nn.subsampling import subsample
-from sparsepath.train.recipe import Recipe, read_recipe
+from sparsepath.train.recipe import Recipe
+from sparsepath.train.recipe_file import read_recipe
 from sparsepath.train.task import Task
 from sparsepath.train.trainer import DATA_FOLDER, MODEL_FOLDER, RECIPE_FILE, make_task
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from _trainings import SMALL_LANGUAGE_MODEL, Done, first_articles, gain_row, train_once
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
-from sparsepath.train.recipe import Recipe, read_recipe
+from sparsepath.train.recipe import Recipe
+from sparsepath.train.recipe_file import read_recipe
 
 MINUTES = 90
 COMMAND = "sparsepath bench topk_lm --data DATA"

@@ -28,13 +28,14 @@ from transformers import LlamaForCausalLM, Trainer, TrainerCallback, TrainingArg
 
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
 from sparsepath.artifacts.provenance import machine, now_utc, package_versions
+from sparsepath.artifacts.training_record import read_record
 from sparsepath.data.shards import INDEX_FILE, TOKENS_FILE, ShardIndex, TokenShard
 from sparsepath.evaluate.cost import Latency, speedup
 from sparsepath.models.language import fresh_llama, fresh_topk
 from sparsepath.nn.subsampling import subsample
 from sparsepath.runtime.timing import time_interleaved
-from sparsepath.train.recipe import Recipe, check_recipe
-from sparsepath.train.record import read_record
+from sparsepath.train.recipe import Recipe
+from sparsepath.train.recipe_file import check_recipe
 from sparsepath.train.trainer import DATA_FOLDER, make_task, train
 
 MINUTES = 12

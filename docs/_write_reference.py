@@ -106,6 +106,7 @@ def run_folder_page() -> str:
         ("analysis.json", "sparsepath.artifacts.analysis"),
         ("explanations.jsonl, one line", "sparsepath.artifacts.explanation"),
         ("neurons.json of a sparse model", "sparsepath.artifacts.neurons"),
+        ("healing.json of a converted classifier", "sparsepath.artifacts.healing"),
         ("Rows of a benchmark", "sparsepath.artifacts.benchmark"),
     )
     head = (FOLDER.parent / "_run_folder.md").read_text(encoding="utf-8")

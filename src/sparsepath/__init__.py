@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sparsepath.errors import RunError as RunError
     from sparsepath.errors import ShapeError as ShapeError
     from sparsepath.errors import SparsepathError as SparsepathError
+    from sparsepath.evaluate.convert import convert as convert
     from sparsepath.evaluate.doctor import doctor as doctor
     from sparsepath.evaluate.ensemble_model import ensemble as ensemble
     from sparsepath.evaluate.explain import explain as explain
@@ -48,8 +49,7 @@ if TYPE_CHECKING:
     from sparsepath.steering.hooks import steer as steer
     from sparsepath.steering.judge import word_judge as word_judge
     from sparsepath.steering.latents import latent_edits as latent_edits
-    from sparsepath.train.convert import convert as convert
-    from sparsepath.train.recipe import read_recipe as read_recipe
+    from sparsepath.train.recipe_file import read_recipe as read_recipe
     from sparsepath.train.trainer import train as run_recipe
 
 _HOMES = {
@@ -83,11 +83,11 @@ _HOMES = {
     "Engine": "sparsepath.runtime.language.engine.Engine",
     "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
     "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
-    "convert": "sparsepath.train.convert.convert",
+    "convert": "sparsepath.evaluate.convert.convert",
     "evaluate_suite": "sparsepath.evaluate.harness.evaluate",
     "evaluate_texts": "sparsepath.evaluate.texts.evaluate_texts",
     "run_recipe": "sparsepath.train.trainer.train",
-    "read_recipe": "sparsepath.train.recipe.read_recipe",
+    "read_recipe": "sparsepath.train.recipe_file.read_recipe",
     "SweepOptions": "sparsepath.config.SweepOptions",
     "save_preset": "sparsepath.evaluate.steering.save_preset",
     "sweep_steering": "sparsepath.evaluate.steering_sweep.sweep_steering",

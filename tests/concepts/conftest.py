@@ -8,7 +8,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import planted
-
 from sparsepath.concepts.build import build_catalogue
 from sparsepath.concepts.options import CatalogueOptions
 

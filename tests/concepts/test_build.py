@@ -4,10 +4,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import planted
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
+import planted
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.catalogue_query import search_words
 from sparsepath.artifacts.neuron import Neuron

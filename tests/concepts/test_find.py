@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-import planted
 import pytest
 
+import planted
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.concepts.build import build_catalogue

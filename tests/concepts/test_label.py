@@ -1,10 +1,10 @@
 """Labels are found where they are planted, and judged on text they were not found on."""
 
 import numpy as np
-import planted
 import pytest
 from numpy.typing import NDArray
 
+import planted
 from sparsepath.concepts.bits import count, pack, pack_places, unpack
 from sparsepath.concepts.judge import judge, shuffled
 from sparsepath.concepts.label import find_rules

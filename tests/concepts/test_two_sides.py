@@ -1,8 +1,11 @@
 """Where entries are kept by magnitude, each sign of an entry is a neuron of its own."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import planted
 from sparsepath.artifacts.catalogue import Catalogue

@@ -219,7 +219,7 @@ def test_what_does_not_fit_is_named(model: tuple[Path, Path], tmp_path: Path) ->
     with (tmp_path / "other.csv").open("w", newline="") as file:
         rows = [(f"text number {n}", "cat" if n % 2 else "dog") for n in range(20)]
         csv.writer(file).writerows([("text", "label"), *rows])
-    with pytest.raises(DataError, match="does not know the label 'cat'"):
+    with pytest.raises(DataError, match='does not know the label "cat"'):
         ensemble(model[0], tmp_path / "other.csv")
 
 

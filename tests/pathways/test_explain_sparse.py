@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from sparsepath.artifacts.neurons import NeuronsFile
 from sparsepath.errors import ModelError, RunError
-from sparsepath.models.classifier import PathwayClassifier
+from sparsepath.models.classifier import Head, PathwayClassifier
 from sparsepath.models.topk_classifier import make_sparse
 from sparsepath.pathways.explain import Explanation, explain_text
 from sparsepath.pathways.explain_render import explanation_html, print_explanation
@@ -107,6 +107,20 @@ def test_of_a_model_that_reads_its_first_token_only_that_tokens_neurons_count(
     found = explained(model, tokenizer, None)
     assert found.n_units == 8
     assert found.neurons == []
+
+
+def test_a_head_makes_scores_estimates_of_the_first_tokens_neurons(
+    trained: PathwayClassifier, tokenizer: Tokenizer
+) -> None:
+    model = make_sparse(trained, {"block_out": 8}, first_layer=2, n_dense_layers=0)
+    model.config.pooling = "cls"
+    model.config.head = {"activation": "tanh", "bias": True, "norm_eps": None, "norm_bias": False}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model.head = Head(32, model.config.head)
+    found = explained(model.eval(), tokenizer, None)
+    assert not found.is_exact
+    assert found.n_units == 8
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert"])

@@ -11,13 +11,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from sparsepath.artifacts.model_files import weights_sha256
+from sparsepath.artifacts.training_record import read_record
 from sparsepath.errors import ConfigError, ModelError
 from sparsepath.models.autoencoder import AutoencoderConfig, SparseAutoencoder
 from sparsepath.models.autoencoder_folder import read_autoencoder
 from sparsepath.models.quiet import quiet
 from sparsepath.train.autoencoder import AutoencoderTask
-from sparsepath.train.recipe import Recipe, check_recipe
-from sparsepath.train.record import read_record
+from sparsepath.train.recipe import Recipe
+from sparsepath.train.recipe_file import check_recipe
 from sparsepath.train.trainer import train
 
 WIDTH, N_DIRECTIONS, N_WORDS = 16, 24, 400

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig
 from transformers.models.mistral import MistralForCausalLM
 
+from sparsepath.artifacts.training_record import read_record
 from sparsepath.cli.main import main
 from sparsepath.errors import ConfigError, DataError, ModelError
 from sparsepath.models.parent import read_parent
@@ -19,8 +20,7 @@ from sparsepath.models.topk_lm import TopKForCausalLM
 from sparsepath.nn.low_rank import add_low_rank, merge_low_rank
 from sparsepath.runtime.language.engine import Engine
 from sparsepath.train.convert import conversion, convert
-from sparsepath.train.recipe import check_recipe
-from sparsepath.train.record import read_record
+from sparsepath.train.recipe_file import check_recipe
 from sparsepath.train.trainer import train
 
 SMALL = [
@@ -233,6 +233,26 @@ def test_texts_that_are_too_short_are_refused(parent: Path, tmp_path: Path) -> N
         place = tmp_path / name[:4]
         with pytest.raises(DataError, match=r"documents of .* have \d+ tokens"):
             convert(parent, str(tmp_path / name), place, sites={"block_out": 4}, changes=SMALL)
+
+
+def test_texts_that_fill_no_step_are_refused(parent: Path, corpus: str, tmp_path: Path) -> None:
+    few = Path(corpus).read_text().split("\n\n")[:12]
+    (tmp_path / "few.txt").write_text("\n\n".join(few))
+    run = tmp_path / "run"
+    changes = [*SMALL, "train.batch_size=64"]
+    with pytest.raises(DataError, match="fewer than the 64 of one step"):
+        convert(parent, str(tmp_path / "few.txt"), run, sites={"block_out": 4}, changes=changes)
+    changes = [*SMALL, "train.batch_size=8", "train.steps=1"]
+    convert(
+        parent, str(tmp_path / "few.txt"), tmp_path / "b", sites={"block_out": 4}, changes=changes
+    )
+
+
+@pytest.mark.parametrize("name", ["tickets.csv", "tickets.TSV", "tickets.csv.gz"])
+def test_a_table_is_no_text(parent: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("text,label\none,two\n")
+    with pytest.raises(DataError, match="is a table; a language model is healed on text"):
+        convert(parent, str(tmp_path / name), tmp_path / "run", sites={"block_out": 4})
 
 
 def test_distilling_needs_a_parent() -> None:

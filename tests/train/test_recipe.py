@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sparsepath.errors import ConfigError
-from sparsepath.train.recipe import read_recipe
+from sparsepath.train.recipe_file import read_recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
@@ -60,6 +60,23 @@ def test_keys_are_changed_from_the_command_line(tmp_path: Path) -> None:
 def test_what_a_recipe_says_wrongly_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_recipe(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[topk.sites]\nblock_out = 4\n", r"topk\.sites needs a classifier that is gone on from"),
+        ("[train]\ndistil = 0.5\n", r"train\.distil needs a classifier that is gone on from"),
+        ("[model]\nis_classifier = true\n", r"model\.is_classifier without model\.base"),
+        ("[topk]\npositive = true\n", r"topk\.positive has no effect on text-classification"),
+    ],
+)
+def test_only_a_classifier_becomes_sparse_or_has_a_teacher(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "r.toml").write_text('task = "text-classification"\n' + text)
+    with pytest.raises(ConfigError, match=message):
+        read_recipe(tmp_path / "r.toml")
 
 
 @pytest.mark.parametrize("change", ["steps", "=3", "seed.x=3"])

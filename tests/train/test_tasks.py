@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageClassification
 
+from sparsepath.artifacts.training_record import read_record
 from sparsepath.data.images import read_images, split_images
 from sparsepath.data.order import places_of_step
 from sparsepath.errors import ConfigError, DataError
@@ -17,8 +18,8 @@ from sparsepath.models.graph_transformer import GraphTransformer
 from sparsepath.models.save import load_classifier
 from sparsepath.models.scratch import small_encoder, train_tokenizer
 from sparsepath.train.images import ImageTask
-from sparsepath.train.recipe import Recipe, check_recipe
-from sparsepath.train.record import read_record
+from sparsepath.train.recipe import Recipe
+from sparsepath.train.recipe_file import check_recipe
 from sparsepath.train.trainer import train
 
 WORDS = {"card": ["card", "chip", "pin"], "money": ["money", "transfer", "refund"]}

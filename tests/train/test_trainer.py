@@ -18,9 +18,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from sparsepath.artifacts.training_record import read_record
 from sparsepath.errors import ConfigError, DataError, RunError
-from sparsepath.train.recipe import Recipe, check_recipe
-from sparsepath.train.record import read_record
+from sparsepath.train.recipe import Recipe
+from sparsepath.train.recipe_file import check_recipe
 from sparsepath.train.trainer import train
 
 STEPS = 24

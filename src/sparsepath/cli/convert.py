@@ -1,4 +1,4 @@
-"""`sparsepath convert`: a dense language model becomes a sparse one."""
+"""`sparsepath convert`: a dense language model or text classifier becomes a sparse one."""
 
 import json
 from pathlib import Path
@@ -12,11 +12,13 @@ from sparsepath.errors import ConfigError, needs_extra
 
 @click.command("convert")
 @click.argument("model")
-@click.argument("corpus")
-@click.option("--k", type=int, help="Entries of the residual stream that stay after a block.")
+@click.argument("data")
+@click.option("--k", type=int, help="Entries of the residual stream that stay after a layer.")
 @click.option(
     "--site", "sites", multiple=True, metavar="NAME=K", help="Entries that stay at another site."
 )
+@click.option("--text-column", help="Classifier: column with the text.  [default: found]")
+@click.option("--label-column", help="Classifier: column with the label.  [default: found]")
 @changes_option
 @click.option(
     "--out",
@@ -26,32 +28,51 @@ from sparsepath.errors import ConfigError, needs_extra
 @json_option
 def convert_command(
     model: str,
-    corpus: str,
+    data: str,
     changes: tuple[str, ...],
     out: Path | None,
     as_json: bool,
-    **sparse: Any,
+    **given: Any,
 ) -> None:
-    """Make a dense language model sparse.
+    """Make a dense language model, or a text classifier, sparse.
 
-    It is healed on CORPUS; after Ctrl-C or a crash the same command goes on. MODEL is a folder or
-    id of a model of the Llama kind, CORPUS what data.source of a recipe may be. While k falls
-    from all entries to those named, the model learns from the text and from what it said before.
+    It is healed on DATA; after Ctrl-C or a crash the same command goes on. MODEL is the folder or
+    id of a language model of the Llama kind, and DATA what data.source of a recipe may be; or MODEL
+    is a fine-tuned text classifier, and DATA a table with labels that it knows. While k falls from
+    all entries to those named, the model learns from DATA and from what it said before.
 
     \b
-    Example:
+    Examples:
       $ sparsepath convert models/smollm2 articles.txt --k 144 --set train.steps=200
+      $ sparsepath convert models/tickets-bert tickets.csv --k 96
     """
-    sites = _sites(**sparse)
+    sites = _sites(given["k"], given["sites"])
+    changes = (*_columns(given), *changes)
     with needs_extra("train", "sparsepath convert"):
-        from sparsepath.train.convert import convert
+        from sparsepath.evaluate.convert import convert
+        from sparsepath.evaluate.healing_card import healing_lines
     place = out or Path("runs") / f"{Path(model).name}-topk"
-    found = convert(model, corpus, place, sites=sites, changes=changes)
+    found = convert(model, data, place, sites=sites, changes=changes)
+    if found.healing is not None:
+        for line in healing_lines(found.healing):
+            click.echo(line, err=True)
     if as_json:
-        facts = {**found.evaluation._asdict(), "wall_s": found.wall_s}
+        facts: dict[str, Any] = {**found.evaluation._asdict(), "wall_s": found.wall_s}
+        if found.healing is not None:
+            facts["healing"] = found.healing.model_dump(mode="json", by_alias=True)
         click.echo(json.dumps({"model": str(found.folder / "model"), **facts}, indent=2))
         return
     click.echo(found.folder / "model")
+
+
+def _columns(given: dict[str, Any]) -> list[str]:
+    """Write named columns as keys of a recipe."""
+    names = ("text_column", "label_column")
+    return [
+        f"data.{name}={json.dumps(given[name], ensure_ascii=False)}"
+        for name in names
+        if given[name] is not None
+    ]
 
 
 def _sites(k: int | None, sites: tuple[str, ...]) -> dict[str, int]:

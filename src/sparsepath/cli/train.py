@@ -30,7 +30,7 @@ def train_command(recipe: Path, changes: tuple[str, ...], out: Path | None, as_j
       $ sparsepath train recipes/stdlib-lm-ssa.toml --set train.steps=200
     """
     with needs_extra("train", "sparsepath train"):
-        from sparsepath.train.recipe import read_recipe
+        from sparsepath.train.recipe_file import read_recipe
         from sparsepath.train.trainer import train
     found = train(read_recipe(recipe, changes), out or Path("runs") / recipe.stem)
     if as_json:

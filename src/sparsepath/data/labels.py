@@ -1,9 +1,13 @@
 """Whether a column of labels can be learnt."""
 
 from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sparsepath.data.profile import is_number, is_whole
-from sparsepath.data.wording import most_common, names_list
+from sparsepath.data.wording import most_common, names_list, shorten
 from sparsepath.errors import DataError
 
 MAX_LABELS = 1_000
@@ -56,3 +60,24 @@ def whole_number_labels(where: str, column: str, counts: Counter[str]) -> dict[s
             "ranges first (low, middle, high)",
         )
     return {label: label.partition(".")[0] for label in counts}
+
+
+def known_label_ids(labels: Sequence[str], known: Sequence[str]) -> NDArray[np.int64]:
+    """Give the number that a model has for the label of each row.
+
+    Args:
+        labels: one per row.
+        known: the model's labels, in the order of its logits.
+
+    Raises:
+        DataError: if the model does not know one of them.
+    """
+    numbers = {name: number for number, name in enumerate(known)}
+    unknown = sorted(set(labels) - set(numbers))
+    if unknown:
+        raise DataError(
+            f"the model does not know the label {shorten(unknown[0])} ({len(unknown):,} such "
+            "labels)",
+            hint=f"use a table with the model's labels: {names_list(known, 8)}",
+        )
+    return np.array([numbers[label] for label in labels], dtype=np.int64)

@@ -159,16 +159,13 @@ def _write_rows(
     probabilities: Float[np.ndarray, "members rows labels"],
 ) -> None:
     """Write what the ensemble says about each row, and how far its members differ."""
-    names = {
-        int(number): str(name) for number, name in (loaded.model.config.id2label or {}).items()
-    }
     mean, doubt = probabilities.mean(axis=0), unsure(probabilities)
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["row", "label", "probability", "spread", "disagreement"])
     for place in np.argsort(rows.row_ids):
         told = (mean[place].max(), doubt.spread[place], doubt.disagreement[place])
-        label = names[int(mean[place].argmax())]
+        label = loaded.labels[int(mean[place].argmax())]
         writer.writerow([rows.row_ids[place], label, *(f"{value:.6f}" for value in told)])
     write_text_atomic(out, lines.getvalue())
 

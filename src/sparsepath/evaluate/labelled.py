@@ -6,13 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.data.labels import known_label_ids
 from sparsepath.data.tables import read_table
-from sparsepath.errors import DataError
 from sparsepath.models.save import LoadedClassifier
 from sparsepath.trace.batches import encode_texts
-
-SHOWN_LABELS = 8
-"""Labels that an error lists."""
 
 
 class LabelledRows(NamedTuple):
@@ -43,14 +40,6 @@ def read_labelled(
         DataError: if the table cannot be read, or has labels that the model does not know.
     """
     table = read_table(data, limit=limit, seed=seed)
-    config = loaded.model.config
-    numbers = {str(name): int(number) for number, name in (config.id2label or {}).items()}
-    unknown = sorted(set(table.labels) - set(numbers))
-    if unknown:
-        raise DataError(
-            f"the model does not know the label {unknown[0]!r} ({len(unknown)} such labels)",
-            hint=f"use a table with the model's labels: {', '.join(list(numbers)[:SHOWN_LABELS])}",
-        )
-    encoded = encode_texts(loaded.tokenizer, table.texts, config.max_length)
-    truth = np.array([numbers[label] for label in table.labels])
+    encoded = encode_texts(loaded.tokenizer, table.texts, loaded.model.config.max_length)
+    truth = known_label_ids(table.labels, loaded.labels)
     return LabelledRows(list(table.texts), encoded, truth, table.row_ids)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, initialization
+from transformers.activations import ACT2FN
 from transformers.configuration_utils import PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.modeling_utils import PreTrainedModel
@@ -116,6 +117,7 @@ class PathwayConfig(PretrainedConfig):
         pooling: str = "mean",
         max_length: int = 128,
         classifier_dropout: float = 0.1,
+        head: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Keep the settings; nothing is built here.
@@ -130,6 +132,9 @@ class PathwayConfig(PretrainedConfig):
             pooling: "mean" over real tokens, or "cls" for the first token.
             max_length: tokens of a text that are read.
             classifier_dropout: probability of dropping an entry of the pooled vector in training.
+            head: what lies between pooling and classifier, as in Hugging Face's own classifiers:
+                `activation` (a name of transformers), `bias`, and `norm_eps` and `norm_bias` of a
+                norm behind it, `norm_eps` None where there is none. None: nothing does.
             **kwargs: settings that every Hugging Face configuration has, such as `id2label`.
         """
         if pooling not in {"mean", "cls"}:
@@ -139,6 +144,7 @@ class PathwayConfig(PretrainedConfig):
         self.pooling = pooling
         self.max_length = max_length
         self.classifier_dropout = classifier_dropout
+        self.head = None if head is None else dict(head)
         super().__init__(**kwargs)
 
 
@@ -178,8 +184,29 @@ class SparseSite(nn.Module):
         return kept
 
 
+class Head(nn.Module):
+    """A layer between the pooled vector and the classifier."""
+
+    def __init__(self, width: int, settings: Mapping[str, Any]) -> None:
+        """Build what `PathwayConfig.head` describes, with random weights."""
+        super().__init__()
+        if settings["activation"] not in ACT2FN:
+            raise ValueError(f"head.activation is {settings['activation']!r}, which is unknown")
+        self.dense = nn.Linear(width, width, bias=settings["bias"])
+        self.activation = ACT2FN[settings["activation"]]
+        eps = settings["norm_eps"]
+        self.norm: nn.Module = nn.Identity()
+        if eps is not None:
+            self.norm = nn.LayerNorm(width, eps=eps, bias=settings["norm_bias"])
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Map pooled vectors, [B, D], to as many of the same width."""
+        mapped: Tensor = self.norm(self.activation(self.dense(pooled)))
+        return mapped
+
+
 class PathwayClassifier(PreTrainedModel):
-    """Encoder, pooling and one linear layer; the encoder may be smaller than its family's."""
+    """Encoder, pooling, perhaps a head, and one linear layer; the encoder may have been cut."""
 
     config: PathwayConfig
     config_class = PathwayConfig
@@ -196,8 +223,10 @@ class PathwayClassifier(PreTrainedModel):
         super().__init__(config)
         self.encoder = _build_encoder(config)
         self.sparse = _make_sparse(self.encoder, config)
+        width = int(self.encoder.config.hidden_size)
+        self.head = nn.Identity() if config.head is None else Head(width, config.head)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(self.encoder.config.hidden_size, len(config.id2label or {}))
+        self.classifier = nn.Linear(width, len(config.id2label or {}))
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -215,6 +244,10 @@ class PathwayClassifier(PreTrainedModel):
             initialization.normal_(module.weight, std=0.02)
             if module.bias is not None:
                 initialization.zeros_(module.bias)
+        if isinstance(module, nn.LayerNorm):  # the head's
+            initialization.ones_(module.weight)
+            if module.bias is not None:
+                initialization.zeros_(module.bias)
         if isinstance(module, TopK):  # its counts are no weights and come with no file
             for buffer in module.buffers(recurse=False):
                 initialization.zeros_(buffer)
@@ -225,7 +258,7 @@ class PathwayClassifier(PreTrainedModel):
         attention_mask: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
-        """Return one vector per text, [B, D]."""
+        """Return one vector per text, [B, D]: what the classifier reads."""
         return self._pool(self._encode(input_ids, attention_mask, kwargs)[0], attention_mask)
 
     def forward(
@@ -264,13 +297,16 @@ class PathwayClassifier(PreTrainedModel):
         return self.encoder(attention_mask=mask, **known)
 
     def _pool(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """Reduce the tokens of each text, [B, T, D], to one vector."""
+        """Reduce the tokens of each text, [B, T, D], to one vector, and let the head map it."""
         if self.config.pooling == "cls":
-            return hidden[:, 0]
-        if mask is None:
-            return hidden.mean(dim=1)
-        weight_BT1 = mask.to(hidden.dtype).unsqueeze(-1)
-        return (hidden * weight_BT1).sum(dim=1) / weight_BT1.sum(dim=1).clamp_min(1.0)
+            pooled = hidden[:, 0]
+        elif mask is None:
+            pooled = hidden.mean(dim=1)
+        else:
+            weight_BT1 = mask.to(hidden.dtype).unsqueeze(-1)
+            pooled = (hidden * weight_BT1).sum(dim=1) / weight_BT1.sum(dim=1).clamp_min(1.0)
+        mapped: Tensor = self.head(pooled)
+        return mapped
 
 
 def body_config(encoder: Mapping[str, Any]) -> PretrainedConfig:
@@ -396,6 +432,7 @@ def from_encoder(
     *,
     pooling: str = "mean",
     max_length: int = 128,
+    head: Mapping[str, Any] | None = None,
     generator: torch.Generator | None = None,
 ) -> PathwayClassifier:
     """Put a new classifier on a whole Hugging Face encoder, which becomes part of the result.
@@ -405,6 +442,8 @@ def from_encoder(
         labels: names of the labels, in the order of the logits.
         pooling: "mean" over real tokens, or "cls".
         max_length: tokens of a text that are read.
+        head: what lies between pooling and classifier, as `PathwayConfig` has it; its weights are
+            undefined, for the caller to set.
         generator: randomness of the classifier's first weights.
     """
     if getattr(encoder, "pooler", None) is not None:
@@ -416,6 +455,7 @@ def from_encoder(
         layers=_describe_layers(encoder),
         pooling=pooling,
         max_length=max_length,
+        head=head,
         id2label=dict(enumerate(labels)),
         label2id={label: number for number, label in enumerate(labels)},
         pad_token_id=encoder.config.pad_token_id,
@@ -423,6 +463,7 @@ def from_encoder(
     with torch.device("meta"):
         model = PathwayClassifier(config)
     model.encoder = encoder
+    model.head.to_empty(device=encoder.device)
     weight = next(encoder.parameters())
     model.classifier = nn.Linear(
         encoder.config.hidden_size, len(labels), device=weight.device, dtype=weight.dtype

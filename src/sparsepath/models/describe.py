@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from sparsepath.errors import ModelError
-from sparsepath.models.classifier import PathwayClassifier
+from sparsepath.models.classifier import Head, PathwayClassifier
 from sparsepath.models.families import LayerSites, encoder_layers, encoder_sites, families_hint
 from sparsepath.models.weights import (
     Activation,
     Affine,
     AttentionWeights,
     EncoderWeights,
+    HeadWeights,
     Kept,
     LayerWeights,
     MlpWeights,
@@ -100,6 +101,7 @@ def describe(model: PathwayClassifier) -> EncoderWeights:
         pooling=_pooling(model.config.pooling),
         classifier=_affine(model.classifier),
         max_length=_max_length(embeddings.positions, int(model.config.max_length)),
+        head=_head(model),
     )
 
 
@@ -117,19 +119,36 @@ def _pooling(name: str) -> Literal["mean", "cls"]:
     raise ModelError(f"pooling {name!r} is unknown", hint="use pooling mean or cls")
 
 
+def _head(model: PathwayClassifier) -> HeadWeights | None:
+    """Read what lies between pooling and classifier."""
+    if not isinstance(model.head, Head):
+        return None
+    assert model.config.head is not None
+    name, norm = model.config.head["activation"], model.head.norm
+    return HeadWeights(
+        dense=_affine(model.head.dense),
+        activation="tanh" if name == "tanh" else _known_activation(name),
+        norm=None if isinstance(norm, nn.Identity) else _norm(norm),
+    )
+
+
 def _activation(config: PretrainedConfig) -> Activation:
     """Read the nonlinearity under the name that the family gives it."""
     for key in ("hidden_act", "activation", "hidden_activation"):
         name = getattr(config, key, None)
         if name is not None:
-            if name not in _ACTIVATIONS:
-                known = ", ".join(_ACTIVATIONS)
-                raise ModelError(
-                    f"activation {name!r} cannot be written as a graph",
-                    hint=f"choose an encoder with one of: {known}",
-                )
-            return _ACTIVATIONS[name]
+            return _known_activation(name)
     raise ModelError(f"{config.model_type} names no activation", hint=families_hint())
+
+
+def _known_activation(name: str) -> Activation:
+    """Give the nonlinearity that a name of transformers means."""
+    if name not in _ACTIVATIONS:
+        raise ModelError(
+            f"activation {name!r} cannot be written as a graph",
+            hint=f"choose an encoder with one of: {', '.join(_ACTIVATIONS)}",
+        )
+    return _ACTIVATIONS[name]
 
 
 def _embeddings(encoder: PreTrainedModel, family: str, max_length: int) -> _Embeddings:

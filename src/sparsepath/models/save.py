@@ -27,6 +27,17 @@ class LoadedClassifier(NamedTuple):
     tokenizer: Tokenizer
     """Without padding and truncation."""
 
+    @property
+    def labels(self) -> list[str]:
+        """Names of the labels, in the order of the logits."""
+        return label_names(self.model)
+
+
+def label_names(model: PathwayClassifier) -> list[str]:
+    """Return the names of the labels, in the order of the logits."""
+    names = {int(number): name for number, name in (model.config.id2label or {}).items()}
+    return [str(names[number]) for number in range(model.classifier.out_features)]
+
 
 def save_classifier(
     folder: Path, model: PathwayClassifier, tokenizer_json: str, *, card: str

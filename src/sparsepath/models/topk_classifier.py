@@ -60,6 +60,8 @@ def make_sparse(
 ) -> PathwayClassifier:
     """Return a classifier with the same weights whose layers keep only their largest entries.
 
+    `sparse_copy` gives one whose weights are its own.
+
     Args:
         model: a dense classifier, whole or cut; the result shares its weights.
         sites: by site, what each layer keeps: a number of entries, or a share above 0 and below 1
@@ -93,6 +95,25 @@ def make_sparse(
             "no layer has more entries than are kept", hint="keep fewer, or a share such as 0.125"
         )
     return _with_layers(model, layers)
+
+
+def sparse_copy(
+    model: PathwayClassifier, sites: Mapping[str, int | float], **settings: Any
+) -> PathwayClassifier:
+    """Return what `make_sparse` returns with weights of its own, to be trained beside the parent.
+
+    Args:
+        model: a dense classifier.
+        sites: by site, what each layer keeps.
+        **settings: the others of `make_sparse`.
+
+    Raises:
+        ConfigError, ModelError: as `make_sparse`.
+    """
+    found = make_sparse(model, sites, **settings)
+    own = {name: value.clone() for name, value in found.state_dict().items()}
+    found.load_state_dict(own, assign=True)
+    return found
 
 
 def _check(sites: Mapping[str, int | float]) -> None:

@@ -129,6 +129,20 @@ class LayerWeights:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HeadWeights:
+    """A layer between the pooled vector and the classifier."""
+
+    dense: Affine
+    """Width to width, before the nonlinearity."""
+
+    activation: Activation | Literal["tanh"]
+    """Nonlinearity."""
+
+    norm: Norm | None
+    """After it, or None."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderWeights:
     """A whole classifier: embeddings, the layers that are present, pooling, labels."""
 
@@ -158,6 +172,9 @@ class EncoderWeights:
 
     max_length: int
     """Tokens of a text that are read, special ones included."""
+
+    head: HeadWeights | None = None
+    """Between pooling and classifier, or None."""
 
     @property
     def width(self) -> int:

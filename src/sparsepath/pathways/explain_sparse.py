@@ -91,11 +91,14 @@ def sparse_units(
 
 def is_linear(case: Case) -> bool:
     """Say whether the margin is linear in the neurons."""
-    sites = sparse_sites(case.model)
-    is_last = [(s.site, s.layer) for s in sites] == [
-        ("block_out", len(case.model.config.layers) - 1)
-    ]
-    return is_last and "final_norm" not in dict(case.model.encoder.named_children())
+    has_norm = "final_norm" in dict(case.model.encoder.named_children())
+    return _is_only_the_last(case) and not has_norm and case.model.config.head is None
+
+
+def _is_only_the_last(case: Case) -> bool:
+    """Say whether the only sparse site is the residual stream that pooling reads."""
+    sites = [(site.site, site.layer) for site in sparse_sites(case.model)]
+    return sites == [("block_out", len(case.model.config.layers) - 1)]
 
 
 @torch.no_grad()
@@ -105,7 +108,7 @@ def _neurons(case: Case, neurons: NeuronsFile | None) -> _Neurons:
     widths = [site.topk.width for site in sites]
     with record_sparse(case.model) as values:
         case.model(case.ids.unsqueeze(0))
-    reads_first = case.model.config.pooling == "cls" and is_linear(case)
+    reads_first = case.model.config.pooling == "cls" and _is_only_the_last(case)
     kept = [(x[0, :1] if reads_first else x[0]) for x in values]
     active = torch.cat([(x != 0).any(dim=0) for x in kept])
     if neurons is None:

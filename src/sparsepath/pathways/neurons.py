@@ -174,7 +174,7 @@ def load_neurons(folder: Path, model: PathwayClassifier) -> NeuronsFile:
     if not path.is_file():
         raise ModelError(
             f"{folder} has no {NEURONS_FILE}, so its decisions cannot be explained",
-            hint="give a model folder that `sparsepath poc` made, whole",
+            hint="give a model folder that `sparsepath poc` or `sparsepath convert` made, whole",
         )
     found = read_json(path, NeuronsFile)
     names = neuron_names(model)

@@ -1,22 +1,15 @@
 """Writing a candidate into the run folder: Hugging Face files, ONNX graphs and a model card."""
 
-from collections.abc import Callable
-from pathlib import Path
-
+from sparsepath.artifacts.neurons import NeuronsFile
 from sparsepath.artifacts.store import folder_atomic
+from sparsepath.evaluate.model_folder import MEANS_ROWS, add_model_graphs, write_model_folder
 from sparsepath.models.classifier import PathwayClassifier
-from sparsepath.models.describe import describe
 from sparsepath.models.families import encoder_sites
-from sparsepath.models.save import load_classifier, save_classifier
-from sparsepath.pathways.means import save_means
+from sparsepath.models.save import load_classifier
 from sparsepath.poc.state import Draft
 from sparsepath.poc.workspace import MODELS_FOLDER, Workspace
-from sparsepath.runtime.build import GRAPHS, add_graphs
-from sparsepath.runtime.manifest import Precision
+from sparsepath.runtime.build import GRAPHS
 from sparsepath.trace.gates import unit_means
-
-MEANS_ROWS = 128
-"""Training rows over which the means of units are taken that explanations need, at most."""
 
 CARD = """---
 license: {licence}
@@ -54,7 +47,7 @@ def save_candidate(
     model: PathwayClassifier,
     *,
     is_whole: bool = False,
-    neurons: Callable[[Path], None] | None = None,
+    neurons: NeuronsFile | None = None,
 ) -> None:
     """Write a model folder whole or not at all, and remember the candidate.
 
@@ -63,17 +56,20 @@ def save_candidate(
         draft: What the candidate is; its `folder` says where.
         model: The classifier.
         is_whole: Whether it has the whole vocabulary instead of the reduced one.
-        neurons: Writes into the folder what the neurons of a sparse model stand for.
+        neurons: What the neurons of a sparse model stand for.
     """
     tokenizer = work.encoder.tokenizer_json if is_whole else work.encoder.small_tokenizer_json
     assert draft.folder == f"{MODELS_FOLDER}/{draft.name}"
+    reduced = work.reduced(model) if is_whole else model
     with folder_atomic(work.path(draft.folder)) as folder:
-        save_classifier(folder, model, tokenizer, card=_card(work, draft, model))
-        _add_graphs(work, folder, model, ["fp32"])
-        reduced = work.reduced(model) if is_whole else model
-        save_means(folder, unit_means(reduced, work.batches(work.train, MEANS_ROWS)))
-        if neurons is not None:
-            neurons(folder)
+        write_model_folder(
+            folder,
+            model,
+            tokenizer,
+            card=_card(work, draft, model),
+            means=unit_means(reduced, work.batches(work.train, MEANS_ROWS)),
+            neurons=neurons,
+        )
     work.state.put(draft)
 
 
@@ -83,7 +79,7 @@ def add_int8(work: Workspace, draft: Draft) -> None:
     folder, name = work.path(draft.folder), f"{draft.name}-int8"
     model = load_classifier(folder).model
     if not (folder / GRAPHS["int8"]).exists():
-        _add_graphs(work, folder, model, ["fp32", "int8"])
+        add_model_graphs(folder, model, ["fp32", "int8"])
     work.state.put(
         draft.model_copy(
             update={
@@ -95,19 +91,6 @@ def add_int8(work: Workspace, draft: Draft) -> None:
                 "predicted_ms": None,
             }
         )
-    )
-
-
-def _add_graphs(
-    work: Workspace, folder: Path, model: PathwayClassifier, precisions: list[Precision]
-) -> None:
-    """Write graphs and manifest of a single model."""
-    add_graphs(
-        folder,
-        describe(model),
-        labels=work.label_names,
-        pad_id=int(model.encoder.config.pad_token_id),
-        precisions=precisions,
     )
 
 

@@ -21,13 +21,13 @@ from sparsepath.artifacts.analysis import SparseReport
 from sparsepath.artifacts.neurons import NeuronFacts, NeuronsFile
 from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.families import encoder_layers
-from sparsepath.models.topk_classifier import make_sparse, sparse_sites
+from sparsepath.models.topk_classifier import sparse_copy, sparse_sites
 from sparsepath.models.units import UnitMask
 from sparsepath.nn.topk import KSchedule
 from sparsepath.pathways.attribution import Question
 from sparsepath.pathways.explain_check import ExplanationTest, do_units_decide
 from sparsepath.pathways.explain_sparse import sparse_units
-from sparsepath.pathways.neurons import Texts, save_neurons, study_neurons
+from sparsepath.pathways.neurons import Texts, study_neurons
 from sparsepath.pathways.selection import Case
 from sparsepath.poc.analysis import update_analysis
 from sparsepath.poc.lessons import Lessons, stored_lessons
@@ -121,7 +121,7 @@ def run_topk(work: Workspace, budget_s: float) -> str:
     result = _learn(work, model, lessons, checkpoints, rows)
     neurons = _study(work, model, rows.studied)
     draft = _draft(work, model, result)
-    save_candidate(work, draft, model, neurons=lambda folder: save_neurons(folder, neurons))
+    save_candidate(work, draft, model, neurons=neurons)
     checkpoints.remove()
     tested = _test(work, model, neurons, end_s)
     report = _report(neurons, tested)
@@ -139,12 +139,9 @@ def run_topk(work: Workspace, budget_s: float) -> str:
 def sparse_twin(full: PathwayClassifier) -> PathwayClassifier:
     """Give the full model with a sparse last layer, not trained yet; weights are its own."""
     last = len(full.config.layers) - 1
-    shared = make_sparse(full, {"block_out": SHARE}, first_layer=last, n_dense_layers=0)
-    shared.load_state_dict(
-        {name: value.clone() for name, value in shared.state_dict().items()}, assign=True
-    )
-    shared.eval()
-    return shared
+    twin = sparse_copy(full, {"block_out": SHARE}, first_layer=last, n_dense_layers=0)
+    twin.eval()
+    return twin
 
 
 def _affordable(work: Workspace, lessons: Lessons, budget_s: float) -> _Affordable | None:

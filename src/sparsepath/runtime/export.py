@@ -34,6 +34,8 @@ HF_FILES: Final = (
     "README.md",
     "unit_means.safetensors",
     "neurons.json",
+    "healing.json",
+    "recipe.json",
 )
 """Files of a Hugging Face folder; its Python files are copied as well."""
 
@@ -156,12 +158,11 @@ def _write_runnable(source: Path, target: Path) -> None:
         from sparsepath.models.describe import describe
         from sparsepath.models.save import load_classifier
         from sparsepath.runtime.build import add_graphs
-    model = load_classifier(source).model
-    names = {int(number): str(name) for number, name in (model.config.id2label or {}).items()}
-    labels = [names[number] for number in range(model.classifier.out_features)]
+    loaded = load_classifier(source)
+    model = loaded.model
     _copy(source / "tokenizer.json", target / "tokenizer.json")
     pad_id = int(model.encoder.config.pad_token_id or 0)
-    manifest = add_graphs(target, describe(model), labels=labels, pad_id=pad_id)
+    manifest = add_graphs(target, describe(model), labels=loaded.labels, pad_id=pad_id)
     _describe(source.name, manifest, target)
 
 

@@ -17,10 +17,12 @@ Read with it: `graph.py` (the builder) and `models.weights` (what a graph is mad
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from sparsepath.models.weights import (
+    Activation,
     Affine,
     AttentionWeights,
     EncoderWeights,
@@ -176,7 +178,7 @@ def _packed_words(context: _Context) -> str:
 
 
 def _classify(context: _Context, hidden: str, head: Affine) -> None:
-    """Pool the tokens and map them to labels."""
+    """Pool the tokens and map them to labels, through the model's head where it has one."""
     builder = context.builder
     if context.weights.pooling == "cls":
         zero = builder.constant(np.array(0), "first")
@@ -187,6 +189,11 @@ def _classify(context: _Context, hidden: str, head: Affine) -> None:
         share = builder.node("LpNormalization", [mask], axis=1, p=1)
         mean = builder.node("MatMul", [builder.node("Unsqueeze", [share, axis]), hidden])
         pooled = builder.node("Squeeze", [mean, axis])
+    own = context.weights.head
+    if own is not None:
+        before = _linear(builder, pooled, own.dense, "head")
+        pooled = _nonlinear(builder, before, own.activation)
+        pooled = pooled if own.norm is None else _norm(builder, pooled, own.norm)
     weight = builder.constant(head.weight, "classifier")
     bias = [] if head.bias is None else [builder.constant(head.bias, "classifier_bias")]
     builder.node("Gemm", [pooled, weight, *bias], output="logits")
@@ -359,11 +366,18 @@ def _activated(builder: GraphBuilder, hidden: str, part: MlpWeights) -> str:
         bias = builder.constant(part.inner.bias, "neurons_bias")
         return builder.node("BiasGelu", [product, bias], domain=CONTRIB)
     before = _linear(builder, hidden, part.inner, "neurons")
-    if part.activation == "relu":
+    return _nonlinear(builder, before, part.activation)
+
+
+def _nonlinear(builder: GraphBuilder, before: str, activation: Activation | Literal["tanh"]) -> str:
+    """Apply a nonlinearity."""
+    if activation == "tanh":
+        return builder.node("Tanh", [before])
+    if activation == "relu":
         return builder.node("Relu", [before])
-    if part.activation == "silu":
+    if activation == "silu":
         return builder.node("Mul", [before, builder.node("Sigmoid", [before])])
-    approximate = "tanh" if part.activation == "gelu_tanh" else "none"
+    approximate = "tanh" if activation == "gelu_tanh" else "none"
     return builder.node("Gelu", [before], approximate=approximate)
 
 

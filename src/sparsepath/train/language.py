@@ -15,7 +15,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from sparsepath.data.corpus import is_held_out
-from sparsepath.errors import ConfigError
+from sparsepath.data.shards import TokenShard
+from sparsepath.errors import ConfigError, DataError
 from sparsepath.models.language import train_byte_tokenizer
 from sparsepath.models.parent import read_parent, read_parent_tokenizer
 from sparsepath.models.tokenizer import parse_tokenizer
@@ -48,6 +49,7 @@ class LanguageTask(Task):
         self._recipe, self._tokenizer_json = recipe, tokenizer.to_str()
         end = end_token(recipe, tokenizer)
         self._train, self._held_out = open_tokens(recipe, tokenizer, folder, end=end)
+        _check_enough(recipe, self._train)
         self.tokens_a_row = recipe.data.length
         self._teacher: PreTrainedModel | None = None
 
@@ -127,6 +129,21 @@ class LanguageTask(Task):
         """Turn nats a token into bits a byte, by the mean length of held-out tokens."""
         index = self._held_out.index
         return loss_nats / math.log(2) * index.n_tokens / index.text_bytes
+
+
+def _check_enough(recipe: Recipe, rows: TokenShard) -> None:
+    """See that a model that is gone on from has at least a step's rows to learn from.
+
+    Raises:
+        DataError: if it would learn so few by heart.
+    """
+    needed = recipe.train.batch_size
+    if recipe.model.base is not None and rows.n_stretches < needed:
+        raise DataError(
+            f"the training documents of {recipe.data.source} make {rows.n_stretches} rows of "
+            f"{recipe.data.length} tokens, fewer than the {needed} of one step",
+            hint="use more text; a model learns so little by heart",
+        )
 
 
 def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:

@@ -1,18 +1,15 @@
 """A recipe: a TOML file that describes one training completely.
 
-Every key has its home here, with its default and its limits. `--set part.key=value` on the command
-line, read as TOML, changes one key.
+Every key has its home here, with its default and its limits. Read with: `recipe_file.py` (reading
+and checking one).
 """
 
-import tomllib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sparsepath.artifacts.neuron import Site
-from sparsepath.errors import ConfigError
 from sparsepath.nn.sampling import Mode
 from sparsepath.nn.topk import Annealing, By, KSchedule
 from sparsepath.train.schedule import KeepSchedule, RateSchedule, Shape
@@ -30,43 +27,6 @@ TaskName = Literal[
     "sparse-autoencoder",
 ]
 """What can be learnt."""
-
-FRESH: tuple[TaskName, ...] = ("language-model", "image-classification", "molecule-regression")
-"""Tasks whose model has fresh weights."""
-
-SPLIT: tuple[TaskName, ...] = ("image-classification", "molecule-regression")
-"""Tasks whose rows are split by numbers of rows."""
-
-CORPUS: tuple[TaskName, ...] = ("language-model", "sparse-autoencoder")
-"""Tasks that read a corpus."""
-
-ONLY_FOR: dict[str, tuple[TaskName, ...]] = {
-    "data.length": (*CORPUS, "text-classification"),
-    "data.test": ("text-classification",),
-    "model.base": (*CORPUS, "text-classification"),
-    "model.d_model": FRESH,
-    "model.n_layers": FRESH,
-    "model.n_heads": FRESH,
-    "model.d_mlp": FRESH,
-    "data.held_out": CORPUS,
-    "data.column": CORPUS,
-    "data.subset": CORPUS,
-    "data.split": CORPUS,
-    "data.train_rows": SPLIT,
-    "data.held_out_rows": SPLIT,
-    "data.augment": ("image-classification",),
-    "tokenizer.file": ("language-model",),
-    "tokenizer.size": ("language-model",),
-    "model.n_kv_heads": ("language-model",),
-    "topk.sites": ("language-model",),
-    "model.patch": ("image-classification",),
-    "model.dropout": SPLIT,
-    "model.d_edge": ("molecule-regression",),
-    "train.evaluate_rows": CORPUS,
-    "train.distil": ("language-model",),
-    "train.rank": ("language-model",),
-}
-"""Keys that have an effect in some tasks only; elsewhere they are refused."""
 
 
 class _Part(BaseModel):
@@ -95,6 +55,12 @@ class DataPart(_Part):
 
     test: Path | None = None
     """Texts: a second table that is the test set. Left out: a share of `source`."""
+
+    text_column: str | None = None
+    """Texts: column of the texts. Left out: found."""
+
+    label_column: str | None = None
+    """Texts: column of the labels. Left out: found."""
 
     length: Annotated[int, Field(ge=2)] = 256
     """Tokens of a row of a language model; of a text that is labelled, at most."""
@@ -130,6 +96,10 @@ class ModelPart(_Part):
     folder of a model of the Llama kind to go on from, with its tokenizer; left out: fresh
     weights. Sparse autoencoder: id or folder of the language model, or the folder of its training;
     needed."""
+
+    is_classifier: bool = False
+    """Texts: whether `base` labels texts already and is gone on from, with its head and labels.
+    Otherwise it is an encoder that gets a fresh classifier."""
 
     d_model: Count = 256
     """Width of the residual stream."""
@@ -187,26 +157,29 @@ class SubsamplingPart(_Part):
 
 
 class TopKPart(_Part):
-    """Sparse hidden states of a language model. Without sites it is dense."""
+    """Sparse hidden states of a language model, or of a classifier that is gone on from."""
 
     sites: dict[Site, Count] = {}
     """Entries that are kept, by site: `block_out`, `attn_in`, `attn_out`, `mlp_in` and
-    `mlp_hidden`."""
+    `mlp_hidden`; a text classifier has `block_out` and `mlp_hidden`."""
 
     by: By = "value"
     """What is largest: the `value`, or its `magnitude`."""
 
     positive: bool = False
-    """Whether kept entries below zero become zero."""
+    """Language model: whether kept entries below zero become zero."""
 
     always_on: Annotated[int, Field(ge=0)] = 0
-    """First entries of each hidden state, kept beside the others."""
+    """Language model: first entries of each hidden state, kept beside the others."""
 
     dense_layers: Annotated[int, Field(ge=0)] = 1
     """Last layers without any sparse site."""
 
+    dense_first: Annotated[int, Field(ge=0)] = 0
+    """Texts: first layers without any sparse site."""
+
     straight_through: bool = False
-    """Whether gradients pass to entries that were dropped."""
+    """Language model: whether gradients pass to entries that were dropped."""
 
     revive: Annotated[float, Field(ge=0)] = 0.0
     """Weight of an additional loss: what entries that no row of a step keeps lack to be kept. Above
@@ -290,8 +263,8 @@ class TrainPart(_Part):
     """Largest norm of the gradient."""
 
     distil: Share = 0.0
-    """Language model: share of the loss that is the distance to what `model.base` says; the rest is
-    that to the text."""
+    """Share of the loss that is the distance to what `model.base` says, a language model or a
+    classifier that is gone on from; the rest is that to the text, or to the labels."""
 
     rank: Annotated[int, Field(ge=0)] = 0
     """Language model: above 0, the maps of `model.base` change by so low a rank and all else stays
@@ -348,153 +321,3 @@ class Recipe(_Part):
     topk: TopKPart = TopKPart()
     autoencoder: AutoencoderPart = AutoencoderPart()
     train: TrainPart = TrainPart()
-
-
-def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read and check a recipe.
-
-    Args:
-        path: a TOML file.
-        changes: `part.key=value` each, the value as in TOML; a bare word counts as text.
-
-    Raises:
-        ConfigError: if the file cannot be read, or a key or value is not known.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(
-            f"the recipe {path} cannot be read ({err})", hint="give the path of a TOML file"
-        ) from err
-    except tomllib.TOMLDecodeError as err:
-        raise ConfigError(f"{path} is no TOML: {err}", hint="correct that line") from err
-    for change in changes:
-        change_content(content, change)
-    return check_recipe(content, str(path))
-
-
-def check_recipe(content: dict[str, Any], name: str) -> Recipe:
-    """Turn plain values into a recipe.
-
-    Args:
-        content: as TOML or JSON gives it.
-        name: of its source, for messages.
-
-    Raises:
-        ConfigError: if a key or value is not known, or out of range.
-    """
-    try:
-        recipe = Recipe.model_validate(content)
-    except ValidationError as err:
-        problem = err.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise ConfigError(
-            f"{name}: {where or 'the recipe'}: {problem['msg']} (met {problem.get('input')!r})",
-            hint="see the keys of a recipe in the reference, docs/reference/recipe.md",
-        ) from err
-    _ = recipe.subsampling.schedule, recipe.train.schedule  # they check their shares
-    for key, tasks in ONLY_FOR.items():
-        part, field = key.split(".")
-        if field in getattr(recipe, part).model_fields_set and recipe.task not in tasks:
-            raise ConfigError(
-                f"{name}: {key} has no effect on {recipe.task}", hint=f"leave {key} out"
-            )
-    if recipe.train.sharding == "full" and recipe.train.optimizer == "muon":
-        raise ConfigError(
-            f"{name}: train.sharding = 'full' with train.optimizer = 'muon', which needs whole "
-            "matrices",
-            hint="use adamw, or leave sharding out",
-        )
-    if recipe.task == "language-model":
-        _check_base(recipe, name)
-    _check_autoencoder(recipe, name)
-    if recipe.train.batch_size % recipe.train.accumulate:
-        raise ConfigError(
-            f"train.batch_size = {recipe.train.batch_size} with train.accumulate = "
-            f"{recipe.train.accumulate}",
-            hint="let accumulate divide batch_size",
-        )
-    return recipe
-
-
-SHAPE = ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp")
-"""Keys that say nothing where `model.base` does."""
-
-
-def _check_base(recipe: Recipe, name: str) -> None:
-    """See that a language model is either fresh or another one's, not both.
-
-    Raises:
-        ConfigError: if keys contradict each other.
-    """
-    if recipe.model.base is None:
-        if recipe.train.distil or recipe.train.rank:
-            key = "distil" if recipe.train.distil else "rank"
-            raise ConfigError(f"{name}: train.{key} without model.base", hint="name the model")
-        return
-    given = [key for key in SHAPE if key in recipe.model.model_fields_set]
-    if given:
-        raise ConfigError(
-            f"{name}: model.{given[0]} has no effect beside model.base",
-            hint=f"leave model.{given[0]} out",
-        )
-
-
-def _check_autoencoder(recipe: Recipe, name: str) -> None:
-    """See that only autoencoders have their keys, and no others that say nothing there.
-
-    Raises:
-        ConfigError: if keys contradict each other.
-    """
-    is_one = recipe.task == "sparse-autoencoder"
-    idle = (*NOT_FOR_AUTOENCODERS, "subsampling", "topk") if is_one else ("autoencoder",)
-    for place in idle:
-        part, _, key = place.partition(".")
-        given = getattr(recipe, part).model_fields_set
-        wrong = sorted(given & {key} if key else given)
-        if wrong:
-            raise ConfigError(
-                f"{name}: {part}.{wrong[0]} has no effect on {recipe.task}",
-                hint=f"leave {part}.{wrong[0]} out",
-            )
-    settings = recipe.autoencoder
-    if is_one and recipe.model.base is None:
-        raise ConfigError(
-            f"{name}: an autoencoder without model.base",
-            hint="name the language model: --set model.base=FOLDER",
-        )
-    if settings.k > settings.latents:
-        raise ConfigError(
-            f"{name}: autoencoder.k = {settings.k} of {settings.latents} latents",
-            hint=f"choose 1 to {settings.latents}",
-        )
-
-
-NOT_FOR_AUTOENCODERS = ("train.sharding", "train.checkpoint_activations")
-"""Keys that say nothing of a model of two matrices."""
-
-
-def change_content(content: dict[str, Any], change: str) -> None:
-    """Set one key of nested tables.
-
-    Args:
-        content: changed in place.
-        change: `part.key=value`, the value as in TOML; a bare word counts as text.
-
-    Raises:
-        ConfigError: if `change` has another form.
-    """
-    name, sign, text = change.partition("=")
-    if not sign or not name.strip():
-        raise ConfigError(f"--set {change}", hint="write it as part.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *parts, key = name.strip().split(".")
-    table = content
-    for part in parts:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {change}: {part} is no table", hint="see the recipe's parts")
-    table[key] = value

