@@ -23,6 +23,7 @@ from sparsepath.cli.pathways import pathways_command
 from sparsepath.cli.poc import poc_command
 from sparsepath.cli.predict import predict_command
 from sparsepath.cli.report import report_command
+from sparsepath.cli.serve import serve_command
 from sparsepath.cli.steering import steering_command
 from sparsepath.cli.train import train_command
 from sparsepath.errors import SparsepathError
@@ -83,6 +84,7 @@ for _command in (
     evaluate_command,
     pathways_command,
     concepts_command,
+    serve_command,
     audit_command,
     keys_command,
     doctor_command,
