@@ -14,8 +14,8 @@ import uvicorn
 
 from sparsepath.audit.database import Database
 from sparsepath.server.app import create_app
-from sparsepath.server.classifier import Classifier
 from sparsepath.server.options import ServeOptions
+from sparsepath.server.serve import load_model
 from sparsepath.server.service import Service
 
 JSON = {"Content-Type": "application/json"}
@@ -94,5 +94,4 @@ def running(service: Service) -> Iterator[Client]:
 
 def make_service(model: Path, database: Database, **options: Any) -> Service:
     asked = ServeOptions(**options)
-    loaded = Classifier(model, precision=None, threads=1, batch=asked.batch_texts)
-    return Service(loaded, database, asked)
+    return Service(load_model(model, asked), database, asked)

@@ -6,18 +6,26 @@ from pathlib import Path
 import pytest
 from tests.server.served import Client, make_service, running
 
-from sparsepath.audit.database import Database
+from sparsepath.audit.database import Database, open_database
 from sparsepath.audit.keys import NewKey, add_key, revoke_key
 from sparsepath.audit.roles import ROLES, Role
 from sparsepath.errors import ConfigError
 from sparsepath.server import auth
 from sparsepath.server.options import ServeOptions
-from sparsepath.server.serve import serve
+from sparsepath.server.serve import load_model, serve
 
 ROUTES: dict[tuple[str, str], Role] = {
     ("POST", "/api/v1/classify"): "viewer",
     ("GET", "/api/v1/models"): "viewer",
     ("GET", "/metrics"): "operator",
+    ("GET", "/v1/models"): "viewer",
+    ("GET", "/v1/models/{name}"): "viewer",
+    ("POST", "/v1/completions"): "viewer",
+    ("POST", "/v1/chat/completions"): "viewer",
+}
+BODIES = {
+    "/v1/completions": {"model": "m", "prompt": "a"},
+    "/v1/chat/completions": {"model": "m", "messages": [{"role": "user", "content": "a"}]},
 }
 OPEN = ["/healthz", "/readyz", "/openapi.json"]
 
@@ -35,7 +43,7 @@ def locked(model_folder: Path, database: Database) -> Iterator[Client]:
 
 def ask(client: Client, route: tuple[str, str], authorization: str | None) -> int:
     method, path = route
-    body = {"text": "a day"} if method == "POST" else None
+    body = BODIES.get(path, {"text": "a day"}) if method == "POST" else None
     headers = {} if authorization is None else {"Authorization": authorization}
     return client.ask(method, path, body, headers).status
 
@@ -52,7 +60,9 @@ def test_a_role_may_do_what_it_may_and_no_more(
     locked: Client, keys: dict[Role, NewKey], role: Role, route: tuple[str, str]
 ) -> None:
     is_allowed = ROLES.index(role) >= ROLES.index(ROUTES[route])
-    assert ask(locked, route, f"Bearer {keys[role].secret}") == (200 if is_allowed else 403)
+    got = ask(locked, route, f"Bearer {keys[role].secret}")
+    is_served = "/v1/" not in route[1] or "/api/" in route[1] or route[1] == "/v1/models"
+    assert got == ((200 if is_served else 404) if is_allowed else 403)
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -81,8 +91,6 @@ def test_a_key_that_was_used_stops_working_when_revoked(
 def test_an_address_beyond_loopback_needs_a_flag_and_a_key(
     model_folder: Path, tmp_path: Path
 ) -> None:
-    from sparsepath.audit.database import open_database
-
     for host in ("0.0.0.0", "192.0.2.1", "::", "example.org"):
         with pytest.raises(ConfigError, match="from other machines"):
             ServeOptions(host=host)
@@ -93,7 +101,7 @@ def test_an_address_beyond_loopback_needs_a_flag_and_a_key(
         open_database(str(tmp_path / "log.db")) as empty,
         pytest.raises(ConfigError, match="there is none"),
     ):
-        serve(model_folder, empty, asked)
+        serve(load_model(model_folder, asked), empty, asked)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])

@@ -6,6 +6,8 @@ from typing import Any, get_args
 import click
 
 from sparsepath.cli.database import database_option
+from sparsepath.cli.options import form_option
+from sparsepath.config import Form
 from sparsepath.runtime.manifest import Precision
 
 
@@ -44,6 +46,7 @@ from sparsepath.runtime.manifest import Precision
     type=click.Choice(get_args(Precision)),
     help="Which graph to run.  [default: what the run recommends, else fp32]",
 )
+@form_option("int8")
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -73,13 +76,15 @@ def serve_command(
     model: Path,
     database: str,
     precision: Precision | None,
+    form: Form,
     threads: int,
     **options: Any,
 ) -> None:
     """Answer requests for MODEL over HTTP; every answer leaves a record.
 
     MODEL is a model folder such as RUN/models/NAME, or a run folder, which stands for the
-    model that the run recommends. Needs no torch.
+    model that the run recommends; or the folder of a language model, for clients of OpenAI's
+    API. Needs no torch.
 
     \b
     Example:
@@ -87,15 +92,9 @@ def serve_command(
     """
     from sparsepath.audit.database import open_database
     from sparsepath.server.options import ServeOptions
-    from sparsepath.server.serve import serve
+    from sparsepath.server.serve import load_model, serve
 
     asked = ServeOptions(**options)
+    loaded = load_model(model, asked, precision=precision, form=form, threads=threads)
     with open_database(database) as opened:
-        serve(
-            model,
-            opened,
-            asked,
-            precision=precision,
-            threads=threads,
-            told=lambda line: click.echo(line, err=True),
-        )
+        serve(loaded, opened, asked, told=lambda line: click.echo(line, err=True))

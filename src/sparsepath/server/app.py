@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from sparsepath.server import classify, health, models
+from sparsepath.server import classify, health, models, openai
 from sparsepath.server.guard import Guard
 from sparsepath.server.problems import AsciiJson, add_handlers
 from sparsepath.server.service import Service
@@ -29,7 +29,7 @@ def create_app(service: Service) -> FastAPI:
         default_response_class=AsciiJson,
     )
     app.state.service = service
-    for part in (health, models, classify):
+    for part in (health, models, classify, openai):
         app.include_router(part.router)
     add_handlers(app)
     app.add_middleware(Guard, options=service.options, metrics=service.metrics)

@@ -111,7 +111,8 @@ async def classify(
 
 
 def _texts(question: Question, service: Service) -> list[str]:
-    """Read the texts; there must be some, and not too many."""
+    """Read the texts; there must be some, not too many, and a classifier for them."""
+    _ = service.classifier
     if (question.text is None) == (question.texts is None):
         raise Problem(422, "invalid", "give `text` or `texts`", fix="give exactly one of them")
     texts = [question.text] if question.text is not None else question.texts or []
@@ -134,7 +135,7 @@ async def _answered(
         pairs = zip(texts, answers, strict=True)
         explanations = [await _explained(service, text, answer) for text, answer in pairs]
     told = [
-        _told(service.model.labels, answer, explanation)
+        _told(service.classifier.labels, answer, explanation)
         for answer, explanation in zip(answers, explanations, strict=True)
     ]
     name = name_of(service)
@@ -206,5 +207,5 @@ async def _explained(service: Service, text: str, answer: Answer) -> Explanation
         for part, score in zip(looked_at, scores, strict=True)
     ]
     return Explanation(
-        against=service.model.labels[against], words=words, is_cut=len(found) > len(looked_at)
+        against=service.classifier.labels[against], words=words, is_cut=len(found) > len(looked_at)
     )

@@ -95,13 +95,16 @@ class Journal:
 
     async def keep_anchor(self, path: Path) -> None:
         """Write the newest hash to an anchor file every minute, until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            work = loop.run_in_executor(self._pool, write_anchor, self._database, path)
-            await asyncio.wait([work])
-            if isinstance(failure := work.exception(), Exception):
-                log("anchor not written", why=str(failure))
+            await self.anchor_once(path)
             await asyncio.sleep(ANCHOR_EVERY_S)
+
+    async def anchor_once(self, path: Path) -> None:
+        """Write the newest hash to an anchor file; a failure is only logged."""
+        work = asyncio.ensure_future(asyncio.to_thread(write_anchor, self._database, path))
+        await asyncio.wait([work])
+        if (failure := work.exception()) is not None:
+            log("anchor not written", why=str(failure))
 
     def _touched(self) -> None:
         """Begin and end a writing transaction."""

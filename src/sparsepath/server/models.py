@@ -25,6 +25,8 @@ class Model(ModelName):
     kind: str
     labels: list[str]
     n_stages: int
+    presets: list[str]
+    """Steering presets of a language model."""
 
 
 class Models(BaseModel):
@@ -44,11 +46,12 @@ async def list_models(
     service: Served, _who: Annotated[Principal, Depends(asker("viewer"))]
 ) -> Models:
     """List what is served."""
-    model = service.model
+    model, writing = service.model, service.writing_model
     told = Model(
         **name_of(service).model_dump(),
         kind=model.kind,
         labels=model.labels,
         n_stages=model.n_stages,
+        presets=[] if writing is None else writing.presets,
     )
     return Models(models=[told])

@@ -35,6 +35,12 @@ class ServeOptions:
     queue_texts: int = 1024
     """Texts that may wait; beyond, requests are refused with 429."""
 
+    writers: int = 4
+    """Texts that a language model writes in turns."""
+
+    queue_writers: int = 64
+    """Texts that may wait to be written; beyond, requests are refused with 429."""
+
     timeout_s: float = 30.0
     """Seconds until an answer is given up with 504."""
 
@@ -94,7 +100,14 @@ class ServeOptions:
             )
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port {self.port}", hint="choose 0 to 65535")
-        least = {"batch_texts": 1, "queue_texts": 1, "max_texts": 1, "max_body_bytes": 1024}
+        least = {
+            "batch_texts": 1,
+            "queue_texts": 1,
+            "max_texts": 1,
+            "max_body_bytes": 1024,
+            "writers": 1,
+            "queue_writers": 1,
+        }
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name} = {getattr(self, name)}", hint=f"use at least {lowest}")

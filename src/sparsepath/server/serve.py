@@ -10,10 +10,13 @@ import uvicorn
 from sparsepath.audit.clock import now
 from sparsepath.audit.database import Database
 from sparsepath.audit.keys import list_keys
+from sparsepath.config import Form
 from sparsepath.errors import ConfigError
-from sparsepath.runtime.manifest import Precision
+from sparsepath.runtime.locate import RESULTS
+from sparsepath.runtime.manifest import MANIFEST, Precision
 from sparsepath.server.app import create_app
 from sparsepath.server.classifier import Classifier
+from sparsepath.server.language import LanguageModel
 from sparsepath.server.logs import set_up_logs
 from sparsepath.server.options import ServeOptions
 from sparsepath.server.service import Service
@@ -25,43 +28,66 @@ MAX_CONNECTIONS = 1000
 """Connections at once; more are refused with 503."""
 
 
-def serve(
-    model: Path,
-    database: Database,
+def load_model(
+    folder: Path,
     options: ServeOptions,
     *,
     precision: Precision | None = None,
+    form: Form = "int8",
     threads: int = 1,
+) -> Classifier | LanguageModel:
+    """Load a classifier, or a language model where the folder is that of one.
+
+    Args:
+        folder: a model folder, a run folder for its recommended model, or the folder of a
+            language model or of its training.
+        options: how it will be served.
+        precision: which graph of a classifier; None: what a run recommends, else fp32.
+        form: how a language model's weights are stored.
+        threads: threads of the engine.
+
+    Raises:
+        ModelError: if the model cannot be loaded.
+        RunError: if a run's results cannot be read.
+    """
+    is_classifier = any((folder / name).is_file() for name in (MANIFEST, RESULTS))
+    is_language = any((place / "config.json").is_file() for place in (folder, folder / "model"))
+    if is_language and not is_classifier:
+        return LanguageModel(folder, form=form, threads=threads)
+    return Classifier(folder, precision=precision, threads=threads, batch=options.batch_texts)
+
+
+def serve(
+    model: Classifier | LanguageModel,
+    database: Database,
+    options: ServeOptions,
+    *,
     told: Callable[[str], None] = lambda _line: None,
 ) -> None:
     """Serve a model until SIGTERM or Ctrl-C.
 
     Args:
-        model: a model folder, or a run folder for its recommended model.
+        model: as `load_model` gives it.
         database: of audit log and keys.
         options: where to listen, whom to answer.
-        precision: which graph; None: what a run recommends, else fp32.
-        threads: threads of one matrix product.
         told: gets a line about what is served, and where, when connections are taken.
 
     Raises:
         ConfigError: if the address cannot be used, or keys are demanded and there is none.
-        ModelError: if the model cannot be loaded.
     """
     if options.demands_keys and not any(key.is_valid(now()) for key in list_keys(database)):
         raise ConfigError(
             "every request will need an API key, and there is none",
             hint="make one first: sparsepath keys add NAME --role viewer",
         )
-    loaded = Classifier(model, precision=precision, threads=threads, batch=options.batch_texts)
     with _listening(options) as listener:
         port = listener.getsockname()[1]
         host = f"[{options.host}]" if ":" in options.host else options.host
         told(
-            f"{loaded.name} ({loaded.precision}); log: {database.name}; "
+            f"{model.name} ({model.precision}); log: {database.name}; "
             f"{'with' if options.demands_keys else 'without'} keys; http://{host}:{port}"
         )
-        app = create_app(Service(loaded, database, options))
+        app = create_app(Service(model, database, options))
         config = uvicorn.Config(
             app,
             log_config=None,
