@@ -1,6 +1,7 @@
 """`sparsepath serve` killed under load: what was answered is on record, and the log is whole."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -28,7 +29,10 @@ def postgresql_server() -> Iterator[str]:
 
 
 @contextmanager
-def served(model: Path, place: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+def served(
+    model: Path, place: str, lines: list[str]
+) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """Run the command; lines of its log are in `lines` when the block has ended."""
     command = [sys.executable, "-m", "sparsepath", "serve", str(model), "--port", "0"]
     process = subprocess.Popen(
         [*command, "--database", place], stderr=subprocess.PIPE, text=True, env=os.environ
@@ -39,12 +43,13 @@ def served(model: Path, place: str) -> Iterator[tuple[subprocess.Popen[str], Cli
         assert found is not None
         # A full pipe would stop the server's log.
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(process.stderr.read)
+            rest = pool.submit(process.stderr.read)
             try:
                 yield process, Client(int(found[1]), None)  # type: ignore[arg-type]
             finally:
                 process.kill()
                 process.wait()
+                lines += rest.result().splitlines()
     finally:
         process.stderr.close()
 
@@ -68,7 +73,8 @@ def test_killed_under_load_nothing_that_was_answered_is_lost(
     if kind == "postgresql":
         place = postgresql.create(request.getfixturevalue("postgresql_server"), "killed")
     receipts: list[tuple[int, str]] = []
-    with served(model_folder, place) as (process, client), ThreadPoolExecutor(8) as pool:
+    lines: list[str] = []
+    with served(model_folder, place, []) as (process, client), ThreadPoolExecutor(8) as pool:
         for _ in range(8):
             pool.submit(load, client, receipts)
         while len(receipts) < 60:
@@ -81,9 +87,13 @@ def test_killed_under_load_nothing_that_was_answered_is_lost(
         with database.reading() as connection:
             kept = {(r.seq, r.hash) for page in pages_in(connection) for r in page}
     assert set(receipts) <= kept
-    with served(model_folder, place) as (process, client):
-        assert client.classify("a good day")[0]["record"]["seq"] > found.records
+    with served(model_folder, place, lines) as (process, client):
+        assert client.classify("a good day", "bad")[0]["record"]["seq"] > found.records
         process.terminate()
         assert process.wait(20) == 0
     with open_database(place) as database:
         assert verify(database).faults == []
+    events = [json.loads(line) for line in lines]
+    assert [event["event"] for event in events] == ["request", "stopped"]
+    assert events[0]["route"] == "/api/v1/classify"
+    assert events[0]["texts"] == 2

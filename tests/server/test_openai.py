@@ -19,6 +19,7 @@ from sparsepath.audit.verify import verify
 from sparsepath.config import GenerateOptions
 from sparsepath.models.language import fresh_llama, train_byte_tokenizer
 from sparsepath.runtime.language.engine import Engine
+from sparsepath.server.language import LanguageModel
 from sparsepath.server.templates import ChatTemplate
 
 TEMPLATE = (
@@ -178,20 +179,31 @@ def test_what_cannot_be_done_is_refused(official: openai.OpenAI, served: Client)
     assert served.ask("POST", "/api/v1/classify", {"text": "a"}).status == 404
 
 
-def test_a_client_that_leaves_stops_the_writing(served: Client, database: Database) -> None:
+def test_a_client_that_leaves_stops_the_writing(
+    served: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = LanguageModel.write
+
+    def slow(self: LanguageModel, *asked: Any) -> Iterator[str]:
+        for piece in write(self, *asked):
+            time.sleep(0.02)
+            yield piece
+
+    monkeypatch.setattr(LanguageModel, "write", slow)
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
     asked = {"model": "small", "prompt": "one", "max_tokens": 90, "stream": True, "seed": 1}
-    # Slow enough that the text is not over before its reader leaves.
-    rest, served.service.writers._at_once = served.service.writers._at_once, 1
     connection.request("POST", "/v1/completions", json.dumps(asked), JSON)
-    connection.getresponse().read(1)
+    reply = connection.getresponse()
+    reply.readline()
+    reply.close()
     connection.close()
     end = time.monotonic() + 20
-    while served.service.writers.n_waiting:
+    while (last := max(records(database).items())[1])["kind"] != "generation.end":
         assert time.monotonic() < end
-        time.sleep(0.01)
-    served.service.writers._at_once = rest
-    assert served.ask("GET", "/readyz").status == 200
+        time.sleep(0.05)
+    assert last["body"]["ending"] == "cancelled"
+    assert 0 < last["body"]["tokens"] < 90
+    assert served.service.writers.n_waiting == 0
     assert verify(database).faults == []
 
 

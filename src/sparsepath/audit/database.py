@@ -24,6 +24,9 @@ from sparsepath.errors import ConfigError, RunError, needs_extra
 WAIT_S: Final = 20
 """Seconds that a writer waits for another one."""
 
+CONNECT_S: Final = 5
+"""Seconds until a PostgreSQL server that does not answer is given up."""
+
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -122,7 +125,9 @@ def open_database(place: str, *, must_exist: bool = False) -> Database:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         with needs_extra("postgresql", "a PostgreSQL database"):
-            engine = create_engine(url, pool_pre_ping=True)
+            engine = create_engine(
+                url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_S}
+            )
     try:
         _migrate(engine, must_exist)
     except RunError:

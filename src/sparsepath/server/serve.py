@@ -11,7 +11,7 @@ from sparsepath.audit.clock import now
 from sparsepath.audit.database import Database
 from sparsepath.audit.keys import list_keys
 from sparsepath.config import Form
-from sparsepath.errors import ConfigError
+from sparsepath.errors import ConfigError, RunError
 from sparsepath.runtime.locate import RESULTS
 from sparsepath.runtime.manifest import MANIFEST, Precision
 from sparsepath.server.app import create_app
@@ -74,6 +74,7 @@ def serve(
 
     Raises:
         ConfigError: if the address cannot be used, or keys are demanded and there is none.
+        RunError: if the first record cannot be written.
     """
     if options.demands_keys and not any(key.is_valid(now()) for key in list_keys(database)):
         raise ConfigError(
@@ -102,6 +103,11 @@ def serve(
         server = uvicorn.Server(config)
         _end_well(server)
         server.run(sockets=[listener])
+    if not server.started:
+        raise RunError(
+            "the server could not begin; the reason is in the log above",
+            hint="see that the database can be written to",
+        )
 
 
 def _end_well(server: uvicorn.Server) -> None:
