@@ -6,16 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import uvicorn
-
 from sparsepath.audit.database import Database
-from sparsepath.server.app import create_app
 from sparsepath.server.options import ServeOptions
-from sparsepath.server.serve import load_model
+from sparsepath.server.serve import load_model, make_server
 from sparsepath.server.service import Service
 
 JSON = {"Content-Type": "application/json"}
@@ -63,11 +60,13 @@ class Client(NamedTuple):
     def raw(self, content: bytes) -> bytes:
         """Send bytes as they are; give all that comes back until the server closes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
-            connection.sendall(content)
-            connection.shutdown(socket.SHUT_WR)
             chunks = []
-            while chunk := connection.recv(65536):
-                chunks.append(chunk)
+            with suppress(OSError):  # the server may close before it has read everything
+                connection.sendall(content)
+                connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):
+                while chunk := connection.recv(65536):
+                    chunks.append(chunk)
         return b"".join(chunks)
 
 
@@ -75,8 +74,7 @@ class Client(NamedTuple):
 def running(service: Service) -> Iterator[Client]:
     """Serve on a free port of loopback."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(service), log_config=None, access_log=False, ws="none")
-    server = uvicorn.Server(config)
+    server = make_server(service)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -2,13 +2,15 @@
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from tests.server.served import JSON, Client, make_service, running
 
 from sparsepath.audit.database import Database
+from sparsepath.server.classifier import Answer, Classifier
 
 CLASSIFY = "/api/v1/classify"
 BODIES: dict[str, tuple[bytes, int]] = {
@@ -135,13 +137,16 @@ def test_broken_http_gets_a_client_error_or_nothing(client: Client, content: byt
     assert client.ask("GET", "/healthz").status == 200
 
 
-def test_chunks_beyond_the_limit_are_refused_before_they_all_came(client: Client) -> None:
+def test_chunks_beyond_the_limit_are_refused(client: Client) -> None:
     head = (
         b"POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
     chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
-    assert b" 413 " in client.raw(head + chunk * 17).partition(b"\r\n")[0]
+    refused = client.raw(head + chunk * 17 + b"0\r\n\r\n")
+    assert b" 413 " in refused.partition(b"\r\n")[0]
+    client.raw(head + chunk * 400)  # without an end; not read to it
+    assert client.ask("GET", "/healthz").status == 200
 
 
 @pytest.fixture
@@ -155,3 +160,31 @@ def test_a_body_that_does_not_come_is_given_up(hasty: Client) -> None:
     with socket.create_connection(("127.0.0.1", hasty.port), timeout=20) as connection:
         connection.sendall(head + f"Content-Type: {JSON['Content-Type']}\r\n\r\n".encode())
         assert b" 408 " in connection.recv(65536).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost: loc"])
+def test_a_request_that_never_becomes_whole_is_closed(hasty: Client, begun: bytes) -> None:
+    whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=20) as connection:
+        connection.sendall(begun)
+        assert connection.recv(65536) == b""
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=20) as connection:
+        connection.sendall(whole)
+        assert b" 200 " in connection.recv(65536).partition(b"\r\n")[0]
+        connection.sendall(whole[:9])
+        while connection.recv(65536):
+            pass
+
+
+def test_a_slow_answer_is_not_closed(
+    model_folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Classifier.answer
+
+    def slow(self: Classifier, texts: Sequence[str]) -> list[Answer]:
+        time.sleep(1.5)
+        return answer(self, texts)
+
+    monkeypatch.setattr(Classifier, "answer", slow)
+    with running(make_service(model_folder, database, body_timeout_s=0.2)) as client:
+        assert len(client.classify("a day")) == 1

@@ -21,6 +21,9 @@ from sparsepath.server.problems import Problem
 
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 
+DRAINED: Final = 8
+"""Times the limit up to which a body that is too large is read, and thrown away."""
+
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -101,7 +104,8 @@ class Guard:
             )
         length = headers.get("content-length", "0")
         limit = self._options.max_body_bytes
-        if not length.isascii() or not length.isdigit() or len(length) > 18 or int(length) > limit:
+        is_number = length.isascii() and length.isdigit() and len(length) <= 18
+        if not is_number or int(length) > DRAINED * limit:
             raise _too_large(limit)
         try:
             async with asyncio.timeout(self._options.body_timeout_s):
@@ -140,7 +144,7 @@ class Guard:
 
 
 async def _whole(receive: Receive, limit: int) -> bytes:
-    """Read a body."""
+    """Read a body; one that is somewhat too large to its end, so that its client reads why."""
     chunks, size = [], 0
     while True:
         message = await receive()
@@ -148,10 +152,12 @@ async def _whole(receive: Receive, limit: int) -> bytes:
             raise Problem(499, "gone", "the client left", fix="stay until the answer comes")
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > limit:
+        if size <= limit:
+            chunks.append(chunk)
+        is_over = not message.get("more_body", False)
+        if size > DRAINED * limit or (is_over and size > limit):
             raise _too_large(limit)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
+        if is_over:
             return b"".join(chunks)
 
 

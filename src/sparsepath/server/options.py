@@ -45,7 +45,7 @@ class ServeOptions:
     """Seconds until an answer is given up with 504."""
 
     body_timeout_s: float = 10.0
-    """Seconds for a request to send its body."""
+    """Seconds for a request to send its headers, and as many for its body."""
 
     max_body_bytes: int = 1 << 20
     """Size of a request, at most."""

@@ -16,6 +16,7 @@ from sparsepath.runtime.locate import RESULTS
 from sparsepath.runtime.manifest import MANIFEST, Precision
 from sparsepath.server.app import create_app
 from sparsepath.server.classifier import Classifier
+from sparsepath.server.connections import close_unfinished
 from sparsepath.server.language import LanguageModel
 from sparsepath.server.logs import set_up_logs
 from sparsepath.server.options import ServeOptions
@@ -88,19 +89,8 @@ def serve(
             f"{model.name} ({model.precision}); log: {database.name}; "
             f"{'with' if options.demands_keys else 'without'} keys; http://{host}:{port}"
         )
-        app = create_app(Service(model, database, options))
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_graceful_shutdown=STOP_S,
-        )
+        server = make_server(Service(model, database, options))
         set_up_logs()
-        server = uvicorn.Server(config)
         _end_well(server)
         server.run(sockets=[listener])
     if not server.started:
@@ -108,6 +98,25 @@ def serve(
             "the server could not begin; the reason is in the log above",
             hint="see that the database can be written to",
         )
+
+
+def make_server(service: Service) -> uvicorn.Server:
+    """Put a server together; its `run` takes the listening socket."""
+    config = uvicorn.Config(
+        create_app(service),
+        http="h11",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    server = uvicorn.Server(config)
+    seconds = service.options.body_timeout_s
+    service.beside.append(lambda: close_unfinished(server.server_state, seconds))
+    return server
 
 
 def _end_well(server: uvicorn.Server) -> None:

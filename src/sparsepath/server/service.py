@@ -1,7 +1,7 @@
 """What the routes of one server share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, final
 
@@ -41,6 +41,10 @@ class Service:
         )
         self.writers = Writers(at_once=options.writers, capacity=options.queue_writers)
         self.metrics.gauge("sparsepath_queue_texts", "Texts that wait.", self._n_waiting)
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """Work without an end that goes on while the server answers."""
+        if (anchor := options.anchor) is not None:
+            self.beside.append(lambda: self.journal.keep_anchor(anchor))
         self._is_open = False
         self._working: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -91,9 +95,7 @@ class Service:
         self._working = [*working, writing]
         facts = {"model": self.model.name, "sha256": self.model.sha256, "sparsepath": __version__}
         await self.journal.write([Draft(kind="server.start", body=facts)])
-        anchor, anchoring = self.options.anchor, None
-        if anchor is not None:
-            anchoring = asyncio.create_task(self.journal.keep_anchor(anchor))
+        beside = [asyncio.create_task(begin()) for begin in self.beside]
         self._is_open = True
         try:
             yield
@@ -107,9 +109,10 @@ class Service:
                 await self.journal.write([Draft(kind="server.stop", body=facts)])
             self.journal.close()
             await writing
-            if anchor is not None and anchoring is not None:
-                anchoring.cancel()
-                await self.journal.anchor_once(anchor)
+            for task in beside:
+                task.cancel()
+            if self.options.anchor is not None:
+                await self.journal.anchor_once(self.options.anchor)
             log("stopped")
 
     def _n_waiting(self) -> float:
