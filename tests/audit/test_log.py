@@ -14,9 +14,9 @@ from sparsepath.audit import log
 from sparsepath.audit.anchor import read_anchors, write_anchor
 from sparsepath.audit.database import Database, open_database
 from sparsepath.audit.export import exported_lines
-from sparsepath.audit.log import append, forget, head, texts_in
-from sparsepath.audit.record import Draft
-from sparsepath.audit.verify import verify
+from sparsepath.audit.log import append, forget, head, pages_in, texts_in
+from sparsepath.audit.record import Draft, line_hash
+from sparsepath.audit.verify import Fault, verify
 from sparsepath.errors import ConfigError, RunError
 
 HOSTILE = [
@@ -107,6 +107,18 @@ def test_what_was_done_to_the_log_is_found(database: Database, statement: str, t
     faults = verify(database).faults
     assert faults
     assert any(told in fault.what for fault in faults), faults
+
+
+def test_a_record_that_was_forged_with_its_hash_does_not_fit_the_next(database: Database) -> None:
+    append(database, drafts(5))
+    with database.reading() as connection:
+        ((record,),) = pages_in(connection, first=3, last=3)
+    forged = record._replace(body='{"n":99}')
+    digest = line_hash(forged.line)
+    tamper(database, f"UPDATE record SET body = '{forged.body}', hash = '{digest}' WHERE seq = 3")
+    faults = verify(database).faults
+    assert Fault(4, "it does not follow the record before it") in faults
+    assert not any("altered" in fault.what for fault in faults)
 
 
 def test_a_log_that_was_cut_off_and_closed_again_is_found_by_an_anchor(
