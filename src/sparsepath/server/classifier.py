@@ -1,5 +1,6 @@
 """The classifier that is served, and what is known of it."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, final
@@ -8,7 +9,7 @@ from sparsepath.artifacts.provenance import sha256_folder
 from sparsepath.runtime.base import Engine, FloatArray
 from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.locate import locate
-from sparsepath.runtime.manifest import Precision
+from sparsepath.runtime.manifest import Precision, member, read_manifest
 
 
 class Answer(NamedTuple):
@@ -43,7 +44,7 @@ class Classifier:
         self.folder = found.folder
         self.name = found.folder.resolve().name
         self.precision: Precision = precision or found.precision
-        self.sha256 = sha256_folder(found.folder)
+        self.sha256 = _hash(found.folder)
         self._engine: Engine = load_engine(found.folder, threads=threads, precision=self.precision)
         self._batch = batch
 
@@ -69,3 +70,12 @@ class Classifier:
             Answer(row, int(stage))
             for row, stage in zip(found.probabilities, found.stages, strict=True)
         ]
+
+
+def _hash(folder: Path) -> str:
+    """Give the hash of a model folder; a cascade's covers the folders of its stages too."""
+    manifest = read_manifest(folder)
+    if manifest.kind != "cascade":
+        return sha256_folder(folder)
+    places = [folder, *(member(folder, name, is_folder=True) for name in manifest.stages)]
+    return hashlib.sha256("".join(sha256_folder(place) for place in places).encode()).hexdigest()
