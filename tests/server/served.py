@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sparsepath.audit.database import Database
 from sparsepath.server.options import ServeOptions
-from sparsepath.server.serve import load_model, make_server
+from sparsepath.server.serve import listen, load_model, make_server
 from sparsepath.server.service import Service
 
 JSON = {"Content-Type": "application/json"}
@@ -73,7 +73,7 @@ class Client(NamedTuple):
 @contextmanager
 def running(service: Service) -> Iterator[Client]:
     """Serve on a free port of loopback."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen(ServeOptions(port=0))
     server = make_server(service)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
