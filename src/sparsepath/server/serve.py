@@ -1,5 +1,6 @@
 """`serve`: one process that answers until it is told to stop."""
 
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -113,6 +114,7 @@ def make_server(service: Service) -> uvicorn.Server:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=STOP_S,
     )
+    logging.getLogger("uvicorn.access").disabled = True  # paths may hold what users wrote
     server = uvicorn.Server(config)
     seconds = service.options.body_timeout_s
     service.beside.append(lambda: close_unfinished(server.server_state, seconds))
