@@ -20,6 +20,8 @@ BASE_MODULES = (
     "sparsepath.artifacts.catalogue",
     "sparsepath.artifacts.catalogue_query",
     "sparsepath.artifacts.provenance",
+    "sparsepath.audit.keys",
+    "sparsepath.audit.verify",
     "sparsepath.data.tables",
     "sparsepath.data.split",
     "sparsepath.data.stdlib_docs",
@@ -34,6 +36,7 @@ BASE_MODULES = (
     "sparsepath.runtime.export",
     "sparsepath.runtime.locate",
     "sparsepath.runtime.predict",
+    "sparsepath.server.serve",
 )
 IMPORT_NAMES = {"scikit-learn": "sklearn"}
 

@@ -1,5 +1,6 @@
 """What is released: the wheel and the sdist are whole, and the wheel alone runs without torch."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import tarfile
 import venv
 import zipfile
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -21,6 +23,12 @@ from sparsepath.version import __version__
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src")
+MAX_BYTES = 250 * 2**20
+"""On disk."""
+
+OF_THE_ENVIRONMENT = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-")
+"""What a fresh environment has by itself."""
+
 pytestmark = pytest.mark.slow
 
 
@@ -143,6 +151,43 @@ def test_the_base_wheel_brings_no_torch(bare_environment: Path) -> None:
     assert "sparsepath" in listed
     for package in ("torch", "transformers", "pyarrow", "scikit-learn"):
         assert f"\n{package} " not in listed
+
+
+def test_the_base_wheel_and_what_it_brings_fit_an_old_server(bare_environment: Path) -> None:
+    (packages,) = bare_environment.glob("lib/python*/site-packages")
+    sizes = {
+        item.name: sum(path.stat().st_size for path in [item, *item.rglob("*")] if path.is_file())
+        for item in packages.iterdir()
+        if not item.name.startswith(OF_THE_ENVIRONMENT)
+    }
+    assert sum(sizes.values()) <= MAX_BYTES, sorted(sizes.items(), key=lambda item: -item[1])[:20]
+
+
+def test_the_base_wheel_alone_serves_and_keeps_its_log(
+    bare_environment: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    exported = export_model(model_folder, to="onnx", out=tmp_path / "exported")
+    program = str(bare_environment / "bin" / "sparsepath")
+    command = [program, "serve", str(exported), "--port", "0"]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        address = process.stderr.readline().split()[-1]
+        body = json.dumps({"text": "a good day"}).encode()
+        asked = Request(
+            f"{address}/api/v1/classify", body, headers={"Content-Type": "application/json"}
+        )
+        with urlopen(asked, timeout=20) as reply:
+            (answer,) = json.load(reply)["answers"]
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    expected = load_engine(exported).predict_one("a good day")
+    assert answer["probability"] == pytest.approx(float(expected.max()), abs=1e-5)
+    checked = run(program, "audit", "verify", cwd=tmp_path)
+    assert checked.stdout.startswith("3 records"), checked.stderr
 
 
 def test_the_base_wheel_alone_prints_help_and_examines_the_machine(bare_environment: Path) -> None:

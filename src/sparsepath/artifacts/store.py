@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -68,6 +68,28 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
             _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_lines_atomic(path: Path, lines: Iterable[str]) -> int:
+    """Write lines as they come, and let the file appear when it is whole; give their number.
+
+    Raises as `write_text_atomic`.
+    """
+    temporary = path.with_name(f".{path.name}{_PARTIAL}-{os.getpid()}")
+    n = 0
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                for n, line in enumerate(lines, start=1):  # noqa: B007 - the last one counts
+                    file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return n
 
 
 def write_json_atomic(path: Path, content: object) -> None:

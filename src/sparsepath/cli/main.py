@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sparsepath.cli.audit import audit_command
 from sparsepath.cli.bench import bench_command
 from sparsepath.cli.concepts import concepts_command
 from sparsepath.cli.convert import convert_command
@@ -17,10 +18,12 @@ from sparsepath.cli.evaluate import evaluate_command
 from sparsepath.cli.explain import explain_command
 from sparsepath.cli.export import export_command
 from sparsepath.cli.generate import generate_command
+from sparsepath.cli.keys import keys_command
 from sparsepath.cli.pathways import pathways_command
 from sparsepath.cli.poc import poc_command
 from sparsepath.cli.predict import predict_command
 from sparsepath.cli.report import report_command
+from sparsepath.cli.serve import serve_command
 from sparsepath.cli.steering import steering_command
 from sparsepath.cli.train import train_command
 from sparsepath.errors import SparsepathError
@@ -81,6 +84,9 @@ for _command in (
     evaluate_command,
     pathways_command,
     concepts_command,
+    serve_command,
+    audit_command,
+    keys_command,
     doctor_command,
     bench_command,
 ):

@@ -1,0 +1,122 @@
+"""Writing and reading the chain.
+
+Read with: `record.py` (what is hashed), `verify.py` (what is found).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from sparsepath.audit.clock import now
+from sparsepath.audit.database import Database
+from sparsepath.audit.record import Draft, KeptText, Receipt, Record, chained
+from sparsepath.audit.tables import HEADS, RECORDS, TEXTS
+
+AT_ONCE: Final = 1000
+"""Records that are held in memory while the log is read."""
+
+
+def append(
+    database: Database, drafts: Sequence[Draft], *, keep_texts: bool = True
+) -> list[Receipt]:
+    """Write records at the end of the chain, all of them or none, and wait for the disk.
+
+    Args:
+        database: of the log.
+        drafts: in their order.
+        keep_texts: False keeps only the salts, so that a text that someone brings can be compared
+            with the record later.
+
+    Raises:
+        RunError: if nothing could be written.
+    """
+    if not drafts:
+        return []
+    with database.writing() as connection:
+        return append_in(connection, drafts, keep_texts=keep_texts)
+
+
+def append_in(
+    connection: Connection, drafts: Sequence[Draft], *, keep_texts: bool = True
+) -> list[Receipt]:
+    """Write records within a writing transaction; see `append`."""
+    seq, previous = connection.execute(select(HEADS.c.seq, HEADS.c.hash).with_for_update()).one()
+    time = now()
+    records: list[Record] = []
+    rows: list[dict[str, object]] = []
+    for draft in drafts:
+        seq += 1
+        record, texts = chained(draft, seq, time, previous)
+        records.append(record)
+        previous = record.hash
+        for kept in texts:
+            told = kept if keep_texts else kept._replace(text="")
+            rows.append({"seq": seq, **told._asdict()})
+    connection.execute(insert(RECORDS), [record._asdict() for record in records])
+    if rows:
+        connection.execute(insert(TEXTS), rows)
+    connection.execute(update(HEADS).values(seq=seq, hash=previous))
+    return [Receipt(record.seq, record.hash) for record in records]
+
+
+def head(database: Database) -> Receipt:
+    """Give the newest record's number and hash; number 0 where there is none."""
+    with database.reading() as connection:
+        return head_in(connection)
+
+
+def head_in(connection: Connection) -> Receipt:
+    """Give the newest record as `head` does, within a transaction."""
+    return Receipt(*connection.execute(select(HEADS.c.seq, HEADS.c.hash)).one())
+
+
+def pages_in(
+    connection: Connection, *, first: int = 1, last: int | None = None
+) -> Iterator[list[Record]]:
+    """Read records from one number to another, both included, in order, some at a time."""
+    query = select(RECORDS).order_by(RECORDS.c.seq).limit(AT_ONCE)
+    if last is not None:
+        query = query.where(RECORDS.c.seq <= last)
+    while rows := connection.execute(query.where(RECORDS.c.seq >= first)).all():
+        yield [Record(*row) for row in rows]
+        first = rows[-1].seq + 1
+
+
+def texts_in(connection: Connection, first: int, last: int) -> dict[int, list[KeptText]]:
+    """Give what is kept of the texts of records from one number to another, both included."""
+    query = select(TEXTS.c.seq, TEXTS.c.role, TEXTS.c.salt, TEXTS.c.text)
+    query = query.where(TEXTS.c.seq.between(first, last)).order_by(TEXTS.c.seq, TEXTS.c.role)
+    found: dict[int, list[KeptText]] = {}
+    for seq, *kept in connection.execute(query):
+        found.setdefault(seq, []).append(KeptText(*kept))
+    return found
+
+
+def forget(
+    database: Database, *, seq: int | None = None, before: str | None = None, by: str
+) -> int:
+    """Delete texts and their salts for good, and record that it was done.
+
+    Args:
+        database: of the log.
+        seq: of one record; None: of all.
+        before: of records older than this UTC time; None: of any age.
+        by: who asks.
+
+    Returns:
+        Records whose texts were deleted.
+    """
+    with database.writing() as connection:
+        chosen = select(RECORDS.c.seq)
+        if seq is not None:
+            chosen = chosen.where(RECORDS.c.seq == seq)
+        if before is not None:
+            chosen = chosen.where(RECORDS.c.time < before)
+        where = TEXTS.c.seq.in_(chosen)
+        n = connection.execute(select(func.count(TEXTS.c.seq.distinct())).where(where)).scalar_one()
+        connection.execute(delete(TEXTS).where(where))
+        body = {"seq": seq, "before": before, "records": n, "by": by}
+        append_in(connection, [Draft(kind="text.forget", body=body)])
+    database.clean()
+    return int(n)

@@ -1,0 +1,1 @@
+"""Steps that bring a database to the newest version; Alembic runs them in order."""

@@ -1,0 +1,100 @@
+"""`sparsepath serve`: a model behind HTTP, every answer on record."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from sparsepath.cli.database import database_option
+from sparsepath.cli.options import form_option
+from sparsepath.config import Form
+from sparsepath.runtime.manifest import Precision
+
+
+@click.command("serve")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--public",
+    "is_public",
+    is_flag=True,
+    help="Listen beyond this machine; every request then needs a key (`sparsepath keys add`).",
+)
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Name by which requests may call the server (several times).",
+)
+@click.option("--needs-keys", is_flag=True, help="Demand keys on this machine too.")
+@database_option
+@click.option(
+    "--keep-texts",
+    is_flag=True,
+    help="Keep users' texts beside the audit log, until `sparsepath audit forget`.",
+)
+@click.option("--log-texts", is_flag=True, help="Write users' texts to standard error too.")
+@click.option(
+    "--anchor",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File elsewhere that gets the log's newest hash every minute.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    help="Which graph to run.  [default: what the run recommends, else fp32]",
+)
+@form_option("int8")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads of the engine.",
+)
+@click.option(
+    "--batch-texts",
+    default=32,
+    show_default=True,
+    help="Texts that go through the engine together, at most.",
+)
+@click.option(
+    "--batch-wait-ms", default=1.0, show_default=True, help="Longest wait for more of them."
+)
+@click.option(
+    "--queue-texts",
+    default=1024,
+    show_default=True,
+    help="Texts that may wait; beyond, requests get 429.",
+)
+@click.option(
+    "--timeout-s", default=30.0, show_default=True, help="Seconds until an answer is given up."
+)
+def serve_command(
+    model: Path,
+    database: str,
+    precision: Precision | None,
+    form: Form,
+    threads: int,
+    **options: Any,
+) -> None:
+    """Answer requests for MODEL over HTTP; every answer leaves a record.
+
+    MODEL is a model folder such as RUN/models/NAME, or a run folder, which stands for the
+    model that the run recommends; or the folder of a language model, for clients of OpenAI's
+    API. Needs no torch.
+
+    \b
+    Example:
+      $ sparsepath serve runs/tickets
+    """
+    from sparsepath.audit.database import open_database
+    from sparsepath.server.options import ServeOptions
+    from sparsepath.server.serve import load_model, serve
+
+    asked = ServeOptions(**options)
+    loaded = load_model(model, asked, precision=precision, form=form, threads=threads)
+    with open_database(database) as opened:
+        serve(loaded, opened, asked, told=lambda line: click.echo(line, err=True))

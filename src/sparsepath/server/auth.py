@@ -1,0 +1,101 @@
+"""Who asks, and whether they may."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final, NamedTuple, final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from sparsepath.audit.database import Database
+from sparsepath.audit.keys import Key, find_key
+from sparsepath.audit.roles import Role, allows
+from sparsepath.server.problems import Problem
+
+REMEMBERED_S: Final = 2.0
+"""Longest time that a revoked key goes on working."""
+
+_REMEMBERED: Final = 1024
+"""Keys that are remembered at once."""
+
+_BEARER: Final = HTTPBearer(auto_error=False, description="A key of `sparsepath keys add`.")
+
+
+class Principal(NamedTuple):
+    """Who asks."""
+
+    name: str
+    """As the audit log has it: `key:ID`, or `local`."""
+    role: Role
+
+
+LOCAL: Final = Principal("local", "admin")
+"""Whoever asks a server on loopback that demands no keys."""
+
+
+@final
+class Doorkeeper:
+    """Knows keys, and remembers valid ones for a moment."""
+
+    def __init__(self, database: Database, *, demands_keys: bool) -> None:
+        self._database, self._demands_keys = database, demands_keys
+        self._known: dict[bytes, tuple[float, Key]] = {}
+
+    async def admit(self, secret: str | None) -> Principal:
+        """Say who asks.
+
+        Raises:
+            Problem: if a key is demanded and this is none.
+            RunError: if the database cannot be reached.
+        """
+        if not self._demands_keys:
+            return LOCAL
+        key = None if secret is None else await self._find(secret)
+        if key is None:
+            raise Problem(
+                401,
+                "no_key",
+                "this server needs a valid API key",
+                fix="send Authorization: Bearer KEY; who runs the server makes one with "
+                "`sparsepath keys add`",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return Principal(f"key:{key.id}", key.role)
+
+    async def _find(self, secret: str) -> Key | None:
+        digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+        known = self._known.get(digest)
+        if known is not None and time.monotonic() - known[0] < REMEMBERED_S:
+            return known[1]
+        key = await asyncio.to_thread(find_key, self._database, secret)
+        self._known.pop(digest, None)
+        if key is not None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[digest] = (time.monotonic(), key)
+        return key
+
+
+def asker(least: Role) -> Callable[..., Awaitable[Principal]]:
+    """Make the dependency of a route that needs at least a role."""
+
+    async def admitted(
+        request: Request,
+        sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    ) -> Principal:
+        doorkeeper = request.app.state.service.doorkeeper
+        assert isinstance(doorkeeper, Doorkeeper)
+        found = await doorkeeper.admit(None if sent is None else sent.credentials)
+        request.state.asker = found.name
+        if not allows(found.role, least):
+            raise Problem(
+                403,
+                "role",
+                f"this needs the role {least}, the key has {found.role}",
+                fix="ask who runs the server for another key",
+            )
+        return found
+
+    return admitted

@@ -1,0 +1,152 @@
+"""Texts of many requests go through the engine together, in one thread of its own.
+
+A batch leaves when it is full, or when the first text waited long enough and the engine is free.
+While the engine works the next batch fills, so under load no time is lost by waiting.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Generic, NamedTuple, TypeVar, final
+
+from sparsepath.server.metrics import Metrics
+from sparsepath.server.problems import Problem
+
+AnswerT = TypeVar("AnswerT")
+
+_MEMORY = 0.9
+"""Weight of the past in the engine's usual speed."""
+
+
+class _Ticket(NamedTuple):
+    """A text that waits."""
+
+    text: str
+    future: "asyncio.Future[Any]"
+
+
+@final
+class Batcher(Generic[AnswerT]):
+    """A bounded queue before an engine."""
+
+    def __init__(
+        self,
+        answer: Callable[[Sequence[str]], Sequence[AnswerT]],
+        *,
+        limit: int,
+        wait_s: float,
+        capacity: int,
+        metrics: Metrics,
+    ) -> None:
+        """Prepare; `run` does the work.
+
+        Args:
+            answer: gives one answer a text; called in one thread.
+            limit: texts of a batch, at most.
+            wait_s: longest wait for more texts while the engine is free.
+            capacity: texts that may wait.
+            metrics: counts batches and texts.
+        """
+        self._answer, self._limit, self._wait_s = answer, limit, wait_s
+        self._capacity, self._metrics = capacity, metrics
+        self._waiting: deque[_Ticket] = deque()
+        self._arrived, self._filled = asyncio.Event(), asyncio.Event()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._text_s = 0.0
+        self._is_closing = False
+
+    @property
+    def n_waiting(self) -> int:
+        """Texts that wait now."""
+        return len(self._waiting)
+
+    async def ask(self, texts: Sequence[str]) -> list[AnswerT]:
+        """Wait for the answers to texts; whoever stops waiting takes them out of the queue.
+
+        Raises:
+            Problem: if too many wait, or the server stops.
+        """
+        if self._is_closing:
+            raise Problem(503, "stopping", "the server stops", fix="ask again in a moment")
+        if len(self._waiting) + len(texts) > self._capacity:
+            raise self._busy()
+        loop = asyncio.get_running_loop()
+        tickets = [_Ticket(text, loop.create_future()) for text in texts]
+        self._waiting.extend(tickets)
+        self._arrived.set()
+        if len(self._waiting) >= self._limit:
+            self._filled.set()
+        try:
+            return list(await asyncio.gather(*(ticket.future for ticket in tickets)))
+        finally:
+            for ticket in tickets:
+                ticket.future.cancel()
+
+    async def run(self) -> None:
+        """Answer until `close` was called and nobody waits."""
+        try:
+            while batch := await self._collected():
+                await self._answered(batch)
+        finally:
+            self._pool.shutdown(wait=False)
+
+    def close(self) -> None:
+        """Take no more texts; those that wait are still answered."""
+        self._is_closing = True
+        self._arrived.set()
+        self._filled.set()
+
+    async def _collected(self) -> list[_Ticket]:
+        """Wait for a batch; an empty one means the end."""
+        while True:
+            if not self._waiting:
+                if self._is_closing:
+                    return []
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            if len(self._waiting) < self._limit and self._wait_s > 0 and not self._is_closing:
+                self._filled.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._filled.wait(), self._wait_s)
+            batch: list[_Ticket] = []
+            while self._waiting and len(batch) < self._limit:
+                ticket = self._waiting.popleft()
+                if not ticket.future.done():  # else its client left
+                    batch.append(ticket)
+            if batch:
+                return batch
+
+    async def _answered(self, batch: Sequence[_Ticket]) -> None:
+        """Run a batch in the engine's thread, and hand out what came."""
+        begun = time.perf_counter()
+        texts = [ticket.text for ticket in batch]
+        work = asyncio.get_running_loop().run_in_executor(self._pool, self._answer, texts)
+        await asyncio.wait([work])
+        now_s = (time.perf_counter() - begun) / len(batch)
+        self._text_s = _MEMORY * self._text_s + (1 - _MEMORY) * now_s if self._text_s else now_s
+        self._metrics.texts.add(by=float(len(batch)))
+        self._metrics.batches.add(float(len(batch)))
+        failure = work.exception()
+        for place, ticket in enumerate(batch):
+            if ticket.future.done():
+                continue
+            if failure is not None:
+                ticket.future.set_exception(failure)
+            else:
+                ticket.future.set_result(work.result()[place])
+
+    def _busy(self) -> Problem:
+        """Say when to come back: about when those that wait now are done."""
+        seconds = min(60, max(1, math.ceil(len(self._waiting) * self._text_s)))
+        return Problem(
+            429,
+            "busy",
+            f"{len(self._waiting)} texts wait, of {self._capacity} at most",
+            fix=f"ask again in {seconds} s, with fewer texts",
+            headers={"Retry-After": str(seconds)},
+        )

@@ -1,0 +1,211 @@
+"""`/api/v1/classify`: labels, how sure they are, and why."""
+
+import hashlib
+import time
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from sparsepath.audit.record import Draft, canonical
+from sparsepath.runtime.left_out import parts, shares, without
+from sparsepath.server.auth import Principal, asker
+from sparsepath.server.classifier import Answer
+from sparsepath.server.logs import log
+from sparsepath.server.models import ModelName, name_of
+from sparsepath.server.problems import Problem
+from sparsepath.server.service import Served, Service
+from sparsepath.server.waiting import while_connected
+
+MAX_EXPLAINED = 8
+"""Texts of one request that are explained, at most."""
+
+MAX_PARTS = 128
+"""Words of a text that are left out one by one, at most; the first ones."""
+
+router = APIRouter(prefix="/api/v1", tags=["classify"])
+
+
+class Question(BaseModel):
+    """What is asked: one text or many."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str | None = Field(default=None, description="One text; or give `texts`.")
+    texts: list[str] | None = Field(default=None, min_length=1, description="Several texts.")
+    explain: bool = Field(
+        default=False,
+        description="Also say how much each word of a text speaks for its label; one more "
+        "pass of the model a word.",
+    )
+
+
+class Uncertainty(BaseModel):
+    """How unsure an answer is, from its probabilities alone."""
+
+    entropy: float = Field(description="0: one label is certain; 1: all are as likely.")
+    margin: float = Field(description="Probability of the label minus that of the runner-up.")
+
+
+class WordShare(BaseModel):
+    """A word, and what it does to the answer."""
+
+    start: int = Field(description="Place of its first character in the text, from 0.")
+    end: int = Field(description="Place after its last character.")
+    share: float = Field(
+        description="How much the lead falls without it, in nats; above 0 speaks for the label."
+    )
+
+
+class Explanation(BaseModel):
+    """What the words of a text do to the lead of its label over the runner-up."""
+
+    method: str = Field(default="left-out", description="Each word is left out once.")
+    against: str = Field(description="The runner-up.")
+    words: list[WordShare]
+    is_cut: bool = Field(description="Whether the text has more words than were left out.")
+
+
+class ReceiptOut(BaseModel):
+    """The record of an answer in the audit log."""
+
+    seq: int
+    hash: str
+
+
+class Label(BaseModel):
+    """The answer to a text."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    uncertainty: Uncertainty
+    stage: int = Field(description="Stage of a cascade or early exit that answered, from 0.")
+    explanation: Explanation | None = None
+    record: ReceiptOut
+
+
+class Labels(BaseModel):
+    """Answers to the texts, in their order."""
+
+    request: str
+    model: ModelName
+    answers: list[Label]
+
+
+@router.post("/classify")
+async def classify(
+    question: Question,
+    request: Request,
+    service: Served,
+    who: Annotated[Principal, Depends(asker("viewer"))],
+) -> Labels:
+    """Give label, probabilities and uncertainty of one text or many."""
+    texts = _texts(question, service)
+    request.state.n_texts = len(texts)
+    if service.options.log_texts:
+        log("texts", request=request.state.request_id, texts=texts)
+    work = _answered(service, texts, question.explain, request.state.request_id, who)
+    return await while_connected(request, work, service.options.timeout_s)
+
+
+def _texts(question: Question, service: Service) -> list[str]:
+    """Read the texts; there must be some, not too many, and a classifier for them."""
+    _ = service.classifier
+    if (question.text is None) == (question.texts is None):
+        raise Problem(422, "invalid", "give `text` or `texts`", fix="give exactly one of them")
+    texts = [question.text] if question.text is not None else question.texts or []
+    most = MAX_EXPLAINED if question.explain else service.options.max_texts
+    if len(texts) > min(most, service.options.queue_texts):
+        raise Problem(
+            422, "too_many", f"{len(texts)} texts in one request", fix=f"send at most {most}"
+        )
+    return texts
+
+
+async def _answered(
+    service: Service, texts: list[str], is_explained: bool, id_: str, who: Principal
+) -> Labels:
+    """Ask the engine, and record what it said."""
+    begun = time.perf_counter()
+    answers = await service.batcher.ask(texts)
+    explanations: list[Explanation | None] = [None] * len(texts)
+    if is_explained:
+        pairs = zip(texts, answers, strict=True)
+        explanations = [await _explained(service, text, answer) for text, answer in pairs]
+    told = [
+        _told(service.classifier.labels, answer, explanation)
+        for answer, explanation in zip(answers, explanations, strict=True)
+    ]
+    name = name_of(service)
+    ms = round(1000 * (time.perf_counter() - begun), 3)
+    facts: dict[str, Any] = {
+        "request": id_,
+        "by": who.name,
+        "model": name.model_dump(),
+        "latency_ms": ms,
+    }
+    drafts = [
+        Draft(kind="decision", body=facts | _recorded(one), texts={"input": text})
+        for text, one in zip(texts, told, strict=True)
+    ]
+    receipts = await service.journal.write(drafts)
+    labels = [
+        Label(**one, record=ReceiptOut(seq=receipt.seq, hash=receipt.hash))
+        for one, receipt in zip(told, receipts, strict=True)
+    ]
+    return Labels(request=id_, model=name, answers=labels)
+
+
+def _told(labels: list[str], answer: Answer, explanation: Explanation | None) -> dict[str, Any]:
+    """Put what the engine said into words."""
+    p = answer.probabilities.astype(np.float64)
+    order = np.argsort(-p, kind="stable")
+    entropy = float(-(p * np.log(np.maximum(p, 1e-300))).sum() / np.log(max(2, len(p))))
+    margin = float(p[order[0]] - p[order[1]]) if len(p) > 1 else 1.0
+    return {
+        "label": labels[order[0]],
+        "probability": round(float(p[order[0]]), 6),
+        "probabilities": {
+            label: round(share, 6) for label, share in zip(labels, p.tolist(), strict=True)
+        },
+        "uncertainty": Uncertainty(entropy=round(entropy, 6), margin=round(margin, 6)),
+        "stage": answer.stage,
+        "explanation": explanation,
+    }
+
+
+def _recorded(told: dict[str, Any]) -> dict[str, Any]:
+    """Give what the log keeps of an answer; of an explanation its hash."""
+    explanation = told["explanation"]
+    digest = None
+    if explanation is not None:
+        digest = hashlib.sha256(canonical(explanation.model_dump()).encode()).hexdigest()
+    return {
+        "label": told["label"],
+        "probability": told["probability"],
+        "uncertainty": told["uncertainty"].model_dump(),
+        "stage": told["stage"],
+        "explanation_sha256": digest,
+        "preset": None,
+        "policy": None,
+    }
+
+
+async def _explained(service: Service, text: str, answer: Answer) -> Explanation:
+    """Leave out each word of a text."""
+    order = np.argsort(-answer.probabilities, kind="stable")
+    label, against = int(order[0]), int(order[min(1, len(order) - 1)])
+    found = parts(text)
+    looked_at = found[: min(MAX_PARTS, service.options.queue_texts)]
+    rows = await service.batcher.ask([without(text, part) for part in looked_at])
+    left_out = [row.probabilities for row in rows]
+    scores = shares(answer.probabilities, left_out, label, against)
+    words = [
+        WordShare(start=part.start, end=part.end, share=round(score, 6))
+        for part, score in zip(looked_at, scores, strict=True)
+    ]
+    return Explanation(
+        against=service.classifier.labels[against], words=words, is_cut=len(found) > len(looked_at)
+    )

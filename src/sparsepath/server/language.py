@@ -1,0 +1,89 @@
+"""The language model that is served, and what is known of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, final
+
+from sparsepath.artifacts.model_files import locate_language_model
+from sparsepath.artifacts.steering import Preset, preset_names, read_preset
+from sparsepath.config import Form, GenerateOptions
+from sparsepath.runtime.language.engine import Engine, Written
+from sparsepath.server.problems import Problem
+from sparsepath.server.templates import ChatTemplate, read_template
+
+
+@final
+class LanguageModel:
+    """A loaded engine with its name and hash."""
+
+    kind: Final = "language-model"
+    n_stages: Final = 1
+
+    def __init__(self, model: Path, *, form: Form, threads: int) -> None:
+        """Load a model.
+
+        Args:
+            model: its folder, or that of a training.
+            form: how weights are stored.
+            threads: of the native code.
+
+        Raises:
+            ModelError: if it cannot be loaded.
+        """
+        self.folder = locate_language_model(model)
+        place = self.folder.resolve()
+        self.name = place.parent.name if place.name == "model" else place.name
+        self.precision: str = form
+        self._engine = Engine(self.folder, form=form, threads=threads)
+        self.sha256 = self._engine.weights.made_of
+        self.template: ChatTemplate = read_template(self.folder, self._engine.tokenizer)
+        self.labels: list[str] = []
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and answer together, at most."""
+        return self._engine.shape.context
+
+    @property
+    def presets(self) -> list[str]:
+        """Steering presets in the model's folder."""
+        return preset_names(self.folder)
+
+    def preset(self, name: str) -> Preset:
+        """Read a preset of the folder; a path is none.
+
+        Raises:
+            ConfigError: if it was edited by hand.
+            ModelError: if it belongs to other weights.
+            Problem: if there is none of that name.
+        """
+        if name not in self.presets:
+            known = ", ".join(self.presets) or "none"
+            raise Problem(
+                404, "preset_not_found", "there is no such preset", fix=f"choose one of: {known}"
+            )
+        return read_preset(self.folder, name, self.sha256)
+
+    def write(
+        self, prompt: str, options: GenerateOptions, preset: Preset | None, facts: Written
+    ) -> Iterator[str]:
+        """Write on after a prompt; texts may be taken turn by turn, in one thread.
+
+        Raises:
+            ConfigError: if the prompt is too long; when the first piece is asked for.
+            DataError: if it is empty; likewise.
+        """
+        # Lone surrogates, from broken input, have no UTF-8 form.
+        clean = prompt.encode("utf-8", "replace").decode("utf-8")
+        pieces = self._engine.generate(clean, options, facts=facts)
+        if preset is None:
+            yield from pieces
+            return
+        # A text goes on as it was begun, so the block ends with its first piece.
+        with self._engine.steered(
+            *preset.edits, is_dense_allowed=preset.is_dense_allowed, unsafe_strength=True
+        ):
+            first = next(pieces, None)
+        if first is not None:
+            yield first
+            yield from pieces

@@ -1,0 +1,115 @@
+"""How a model is served."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparsepath.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServeOptions:
+    """Where to listen, whom to answer, and how much to hold."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; beyond loopback only with `is_public`."""
+
+    port: int = 8000
+    """0 takes a free one."""
+
+    is_public: bool = False
+    """Listen beyond loopback; then every request needs a key."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which requests may call the server, beside its address and loopback."""
+
+    needs_keys: bool = False
+    """Demand a key on loopback too."""
+
+    batch_texts: int = 32
+    """Texts that go through the engine together, at most."""
+
+    batch_wait_ms: float = 1.0
+    """Longest wait for more of them while the engine is idle."""
+
+    queue_texts: int = 1024
+    """Texts that may wait; beyond, requests are refused with 429."""
+
+    writers: int = 4
+    """Texts that a language model writes in turns."""
+
+    queue_writers: int = 64
+    """Texts that may wait to be written; beyond, requests are refused with 429."""
+
+    timeout_s: float = 30.0
+    """Seconds until an answer is given up with 504."""
+
+    body_timeout_s: float = 10.0
+    """Seconds for a request to send its headers, and as many for its body."""
+
+    max_body_bytes: int = 1 << 20
+    """Size of a request, at most."""
+
+    max_texts: int = 256
+    """Texts of one request, at most."""
+
+    keep_texts: bool = False
+    """Keep users' texts beside the audit log, where they can be forgotten."""
+
+    log_texts: bool = False
+    """Write users' texts to the log on standard error."""
+
+    anchor: Path | None = None
+    """File that gets the audit log's newest hash, every minute and at the end."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def demands_keys(self) -> bool:
+        """Whether requests without a key are refused."""
+        return self.needs_keys or not self.is_loopback
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every name by which a request may call the server, in lower case."""
+        names = {"localhost", "127.0.0.1", "::1", *self.allowed_hosts}
+        if self.host not in {"0.0.0.0", "::"}:
+            names.add(self.host)
+        return frozenset(name.lower() for name in names)
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            ConfigError: if one is out of range, or the server would be open to a network by
+                mistake.
+        """
+        if not self.is_loopback and not self.is_public:
+            raise ConfigError(
+                f"{self.host} can be reached from other machines",
+                hint="stay on 127.0.0.1, or add --public, which demands an API key of every "
+                "request (sparsepath keys add), and put TLS in front",
+            )
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port {self.port}", hint="choose 0 to 65535")
+        least = {
+            "batch_texts": 1,
+            "queue_texts": 1,
+            "max_texts": 1,
+            "max_body_bytes": 1024,
+            "writers": 1,
+            "queue_writers": 1,
+        }
+        for name, lowest in least.items():
+            if getattr(self, name) < lowest:
+                raise ConfigError(f"{name} = {getattr(self, name)}", hint=f"use at least {lowest}")
+        if self.batch_wait_ms < 0 or self.timeout_s <= 0 or self.body_timeout_s <= 0:
+            raise ConfigError("a time below zero", hint="give positive milliseconds and seconds")
