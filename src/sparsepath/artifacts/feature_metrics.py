@@ -72,6 +72,8 @@ class FeatureMetrics(Artifact):
     """False: the model is dense."""
     dense_k: int | None
     """Largest entries of a dense model that were taken as its features; None: all."""
+    autoencoder: str | None = None
+    """Sparse autoencoder whose latents were measured; None: neurons."""
     rows: tuple[MetricRow, ...]
     seed: int
     notes: tuple[str, ...]

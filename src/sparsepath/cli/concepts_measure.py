@@ -42,6 +42,12 @@ DEFAULTS = MeasureOptions()
     type=int,
     help="Of a dense MODEL: take so many largest entries as features.  [default: all entries]",
 )
+@click.option(
+    "--sae",
+    "autoencoder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Measure the latents of this sparse autoencoder over MODEL instead.",
+)
 @click.option("--text-column", help="Of the table.  [default: found]")
 @click.option("--label-column", help="Of the table.  [default: found]")
 @click.option("--attribute", help="Column of a second label, for scr and disentanglement.")

@@ -5,10 +5,14 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 import planted
+from sparsepath.artifacts.model_files import weights_sha256
 from sparsepath.cli.main import main
+from sparsepath.models.autoencoder import AutoencoderConfig, SparseAutoencoder
+from sparsepath.models.quiet import quiet
 
 TOPICS = {"first": 4, "second": 9}
 
@@ -84,9 +88,32 @@ def test_only_what_is_asked_for_is_measured(model: Path, tickets: Path) -> None:
     assert {metric for metric, _ in figures(model, tickets, *asked)} == {"sparse-probing"}
 
 
+def test_latents_that_are_neurons_measure_as_these(
+    model: Path, tickets: Path, tmp_path: Path
+) -> None:
+    width = planted.N_LISTS + planted.N_OTHERS
+    found = SparseAutoencoder(
+        AutoencoderConfig(width=width, n_latents=width, k=planted.K, layer=0, parent="planted",
+                          parent_sha256=weights_sha256(model))
+    )  # fmt: skip
+    with torch.no_grad():
+        for matrix in (found.encoder, found.decoder):
+            matrix.copy_(torch.eye(width).roll(5, dims=1))
+    with quiet():
+        found.save_pretrained(tmp_path)
+    asked = [tickets, "--label-column", "label", "--text-column", "text"]
+    ours = figures(model, *asked, "--sae", tmp_path)
+    neurons = figures(model, *asked)
+    assert ours["sparse-probing", "k = 1"]["value"] == 1.0
+    assert ours["sparsity", "L0"]["value"] == planted.K
+    for key in (("sparse-probing", "k = 5"), ("loss-recovered", "share"), ("tpp", "n = 2")):
+        assert ours[key]["value"] == pytest.approx(neurons[key]["value"], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
+        (["--sae", ".", "--layer", "0"], "leave --site, --layer and --dense-k out"),
         (["--metric", "scr"], "name its column by --attribute"),
         (["--dense-k", "3"], "the model is sparse already"),
         (["--layer", "7"], "layer 7 has no such site"),

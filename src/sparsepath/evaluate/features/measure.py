@@ -22,6 +22,7 @@ from sparsepath.evaluate.features.absorption import feature_absorption
 from sparsepath.evaluate.features.data import Texts, corpus_texts, table_texts
 from sparsepath.evaluate.features.disentangle import disentanglement
 from sparsepath.evaluate.features.figures import Figure
+from sparsepath.evaluate.features.latents import latent_reader
 from sparsepath.evaluate.features.loss import loss_recovered
 from sparsepath.evaluate.features.options import MeasureOptions
 from sparsepath.evaluate.features.probing import sparse_probing
@@ -73,7 +74,10 @@ def measure_concepts(
     metrics = wanted_metrics(str(data), options)
     folder = locate_language_model(Path(model))
     loaded = load_language_model(folder)
-    readers, is_sparse = _readers(loaded.model, options)
+    if options.autoencoder is None:
+        readers, is_sparse = _readers(loaded.model, options)
+    else:
+        readers, is_sparse = [latent_reader(options.autoencoder, loaded.model, folder)], True
     subject = Subject(loaded.model, loaded.tokenizer, readers)
     longest = int(loaded.model.config.max_position_embeddings)
     if options.length > longest:
@@ -99,6 +103,7 @@ def measure_concepts(
         k={reader.place.site: reader.place.k for reader in readers},
         is_sparse=is_sparse,
         dense_k=options.dense_k,
+        autoencoder=None if options.autoencoder is None else str(options.autoencoder),
         rows=tuple(rows),
         seed=options.seed,
         notes=texts.notes,

@@ -1,6 +1,7 @@
 """Options of the metrics of features: the one home of their defaults and limits; needs no torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sparsepath.artifacts.feature_metrics import Metric
 from sparsepath.artifacts.neuron import Site
@@ -24,6 +25,9 @@ class MeasureOptions:
     dense_k: int | None = None
     """Of a dense model, take the so many largest entries of each hidden state as its features;
     None: all of them."""
+
+    autoencoder: Path | None = None
+    """Folder of a sparse autoencoder over the model, whose latents are measured instead."""
 
     text_column: str | None = None
     """Of the table; None: found."""
@@ -65,6 +69,11 @@ class MeasureOptions:
             raise ConfigError(
                 f"tokens = {self.tokens}, length = {self.length}",
                 hint="read texts of 2 tokens or more, and one of them at least",
+            )
+        if self.autoencoder is not None and (self.sites or self.layers or self.dense_k):
+            raise ConfigError(
+                "sites, layers or dense_k beside an autoencoder",
+                hint="leave --site, --layer and --dense-k out; the autoencoder has its own",
             )
         if not 0 < self.test_share < 1:
             raise ConfigError(
