@@ -1,12 +1,13 @@
 """How well labels of neurons hold on text they were not found on: TopK models and dense twins.
 
     python benchmarks/labels.py --sparse A/model B/model C/model --dense A2/model B2/model C2/model
-        --corpus TEXT [--tokens 60000]
+        [--sae A3 B3 C3] --corpus TEXT [--tokens 60000]
 
 Every model is catalogued on the same text, which it should not have learnt from. Compared are the
 same layers, those that are sparse in the TopK model. Where a TopK model keeps by magnitude, each
 sign of an entry is a neuron; the dense twin is read twice: its k largest entries by value, as many
-as the TopK model keeps, and k / 2, which makes a dense neuron fire as often as one of those.
+as the TopK model keeps, and k / 2, which makes a dense neuron fire as often as one of those. With
+--sae the latents of autoencoders over the dense twins are named too, and compared on their layer.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from sparsepath.concepts.build import build_catalogue
 from sparsepath.concepts.options import CatalogueOptions
 
 MINUTES = 10
-COMMAND = "sparsepath bench labels --sparse MODEL... --dense MODEL... --corpus TEXT"
+COMMAND = "sparsepath bench labels --sparse MODEL... --dense MODEL... --sae SAE... --corpus TEXT"
 RESULTS = Path("benchmarks/results/labels.json")
 
 
@@ -49,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sparse", type=Path, nargs="+", required=True)
     parser.add_argument("--dense", type=Path, nargs="+", required=True)
+    parser.add_argument("--sae", type=Path, nargs="*", default=[])
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--tokens", type=int, default=60_000)
     given = parser.parse_args()
@@ -70,13 +72,31 @@ def main() -> None:
         ahead = [a - b for a, b in zip(means(sparse, layers), told, strict=True)]
         figure = f"TopK model above its dense twin read at k = {n}"
         rows.append(row(figure, ahead, 0.0, facts, "higher"))
+    if given.sae:
+        pairs = zip(given.dense, given.sae, strict=True)
+        latents = [scores(model, given, autoencoder=sae) for model, sae in pairs]
+        (layer,) = latents[0].by_layer
+        told = means(latents, [layer])
+        facts = f"{given.tokens:,} tokens, layer {layer}; per model: "
+        rows.append(row("held-out score of labels, latents over the dense twin", told, None, facts))
+        ahead = [a - b for a, b in zip(means(sparse, [layer]), told, strict=True)]
+        rows.append(
+            row("TopK model above latents over its dense twin", ahead, 0.0, facts, "higher")
+        )
     write_rows(RESULTS, rows)
     print(json.dumps([one.model_dump(mode="json") for one in rows], indent=2))
 
 
-def scores(model: Path, given: argparse.Namespace, dense_k: int | None = None) -> Scores:
-    """Catalogue a model, and read how good its labels are."""
-    options = CatalogueOptions(tokens=given.tokens, vectors=False, dense_k=dense_k)
+def scores(
+    model: Path,
+    given: argparse.Namespace,
+    dense_k: int | None = None,
+    autoencoder: Path | None = None,
+) -> Scores:
+    """Catalogue a model, or an autoencoder over it, and read how good its labels are."""
+    options = CatalogueOptions(
+        tokens=given.tokens, vectors=False, dense_k=dense_k, autoencoder=autoencoder
+    )
     with tempfile.TemporaryDirectory() as place:
         built = build_catalogue(model, given.corpus, options, out=Path(place) / "c.sqlite")
         with Catalogue(built.path) as catalogue:
