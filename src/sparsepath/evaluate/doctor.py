@@ -33,8 +33,8 @@ DEMO_DISK_BYTES = 2 * 10**9
 
 SUBSAMPLING = (
     "Training with subsampled attention pays where rows are few and passes over them many: with "
-    "500 images it was ahead after 75 passes and behind after 37. Fine-tuning a pre-trained model "
-    "for a few passes it cost much."
+    "500 images it was ahead after 75 passes and behind after 37. In trainings of a few passes, "
+    "language models and fine-tuning among them, it cost quality."
 )
 """When it is worth it, as far as it was measured (docs/how-to/subsampled-attention.md)."""
 
