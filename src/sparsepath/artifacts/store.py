@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -56,18 +56,8 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 def write_bytes_atomic(path: Path, content: bytes) -> None:
     """Replace a file's bytes in one step; raises as `write_text_atomic`."""
-    temporary = path.with_name(f".{path.name}{_PARTIAL}-{os.getpid()}")
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with _replacing(path) as file:
+        file.write(content)
 
 
 def write_lines_atomic(path: Path, lines: Iterable[str]) -> int:
@@ -75,21 +65,28 @@ def write_lines_atomic(path: Path, lines: Iterable[str]) -> int:
 
     Raises as `write_text_atomic`.
     """
-    temporary = path.with_name(f".{path.name}{_PARTIAL}-{os.getpid()}")
     n = 0
+    with _replacing(path) as file:
+        for n, line in enumerate(lines, start=1):  # noqa: B007 - the last one counts
+            file.write(f"{line}\n".encode())
+    return n
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that takes the place of `path` when the block ends without an error."""
+    temporary = path.with_name(f".{path.name}{_PARTIAL}-{os.getpid()}")
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                for n, line in enumerate(lines, start=1):  # noqa: B007 - the last one counts
-                    file.write(line + "\n")
+            with temporary.open("wb") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
-    return n
 
 
 def write_json_atomic(path: Path, content: object) -> None:

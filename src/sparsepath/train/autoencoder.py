@@ -23,7 +23,7 @@ from sparsepath.models.sources import find_model
 from sparsepath.trace.hidden import SitePlace, dense_places, hidden_at, replaced, watch
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Task
-from sparsepath.train.tokens import open_tokens
+from sparsepath.train.tokens import held_out_rows, open_tokens
 
 
 class AutoencoderTask(Task):
@@ -97,15 +97,10 @@ class AutoencoderTask(Task):
     @torch.no_grad()
     def evaluate(self, model: torch.nn.Module, part: str) -> Evaluation:
         """Score an autoencoder on the first held-out rows."""
-        settings = self._recipe.train
-        n_rows = min(settings.evaluate_rows, self._held_out.n_stretches)
-        at_once = max(1, settings.batch_size // settings.accumulate)
         device = next(model.parameters()).device
         model.eval()
         sums = _Sums(self._place.width, self._recipe.autoencoder.latents)
-        for start in range(0, n_rows, at_once):
-            numbers = range(start, min(n_rows, start + at_once))
-            rows = torch.stack([torch.from_numpy(self._held_out.stretch(i)) for i in numbers])
+        for rows in held_out_rows(self._recipe, self._held_out):
             self._score(model, rows.to(device), sums)
         model.train()
         scores = sums.scores()

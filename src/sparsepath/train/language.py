@@ -24,7 +24,7 @@ from sparsepath.nn.low_rank import merge_low_rank
 from sparsepath.train.language_start import check_start, end_token, first_model
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Task
-from sparsepath.train.tokens import documents_of, open_tokens
+from sparsepath.train.tokens import documents_of, held_out_rows, open_tokens
 
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -100,16 +100,12 @@ class LanguageTask(Task):
     @torch.no_grad()
     def evaluate(self, model: torch.nn.Module, part: str) -> Evaluation:
         """Score a model on the first held-out rows."""
-        settings = self._recipe.train
-        n_rows = min(settings.evaluate_rows, self._held_out.n_stretches)
-        at_once = max(1, settings.batch_size // settings.accumulate)
         device = next(model.parameters()).device
         model.eval()
-        total = 0.0
-        for start in range(0, n_rows, at_once):
-            numbers = range(start, min(n_rows, start + at_once))
-            rows = torch.stack([torch.from_numpy(self._held_out.stretch(i)) for i in numbers])
-            total += float(self.loss(model, {"rows": rows.to(device)})) * len(numbers)
+        total, n_rows = 0.0, 0
+        for rows in held_out_rows(self._recipe, self._held_out):
+            total += float(self.loss(model, {"rows": rows.to(device)})) * len(rows)
+            n_rows += len(rows)
         model.train()
         loss = total / n_rows
         scores = {"bits_per_byte": self._bits_per_byte(loss)}

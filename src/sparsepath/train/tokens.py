@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+from jaxtyping import Int
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from sparsepath.data.corpus import documents, is_held_out
 from sparsepath.data.shards import TokenShard, is_written, write_shard
@@ -88,6 +91,16 @@ def _write(
             f"needs {recipe.data.length + 1}",
             hint="use more text, a shorter data.length, or another data.held_out",
         )
+
+
+def held_out_rows(recipe: Recipe, shard: TokenShard) -> Iterator[Int[Tensor, "rows more"]]:
+    """Give the first held-out rows, some at a time, as many as a recipe looks at."""
+    settings = recipe.train
+    n_rows = min(settings.evaluate_rows, shard.n_stretches)
+    at_once = max(1, settings.batch_size // settings.accumulate)
+    for start in range(0, n_rows, at_once):
+        numbers = range(start, min(n_rows, start + at_once))
+        yield torch.stack([torch.from_numpy(shard.stretch(i)) for i in numbers])
 
 
 def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
