@@ -15,13 +15,14 @@ export NO_MKDOCS_2_WARNING := 1
 # Progress lines reach a log at once instead of when the process ends.
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo test test-fast test-triton check bench docs reference release lock clean
+.PHONY: help setup demo web e2e test test-fast test-triton check bench docs reference release lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       find the pathways of a model on built-in data (MINUTES=$(MINUTES)); writes $(RUN)/report.html"
 	@echo "make test       every test            make test-fast  without the slow ones"
 	@echo "make test-triton  the GPU kernels in Triton's interpreter (installs Triton, 0.9 GB)"
+	@echo "make e2e        the web page in Chromium; make web builds it (needs Node.js 20)"
 	@echo "make check      ruff, mypy, import-linter, docs build"
 	@echo "make bench      every benchmark, the shortest first, and one table"
 	@echo "make docs       the documentation, in site/"
@@ -49,10 +50,21 @@ demo: $(STAMP)
 	@echo "report: $(CURDIR)/$(RUN)/report.html"
 
 test: $(STAMP)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m 'not e2e'
 
 test-fast: $(STAMP)
-	$(BIN)/pytest -n 2 -m 'not slow'
+	$(BIN)/pytest -n 2 -m 'not slow and not e2e'
+
+# The page is committed as it is built, so that only who changes web/ needs Node.js.
+web: $(STAMP)
+	$(BIN)/python web/_write_openapi.py
+	npm --prefix web ci --no-audit --no-fund
+	npm --prefix web run types
+	npm --prefix web run build
+	$(BIN)/python web/_manifest.py
+
+e2e: $(STAMP)
+	$(BIN)/pytest -m e2e tests/e2e
 
 test-triton: $(STAMP)
 	$(BIN)/python -c 'import triton' 2>/dev/null || \

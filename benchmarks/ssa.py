@@ -16,7 +16,6 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +78,12 @@ def _images(data: Path, place: Path) -> Path:
         for name, n in (("train", N_IMAGES), ("test", N_TEST_IMAGES)):
             with np.load(data / "vision" / f"cifar10_jpg_{name}.npz") as packed:
                 bounds, whole = packed["offsets"].tolist(), packed["jpeg"].tobytes()
-                for start, end in list(pairwise(bounds))[:n]:
-                    with Image.open(io.BytesIO(whole[start:end])) as image:
+                # The files are sorted by class.
+                drawn = np.random.default_rng(0).permutation(len(packed["labels"]))[:n]
+                for index in drawn.tolist():
+                    with Image.open(io.BytesIO(whole[bounds[index] : bounds[index + 1]])) as image:
                         pixels.append(np.asarray(image.convert("RGB")))
-                labels.append(packed["labels"][:n])
+                labels.append(packed["labels"][drawn])
         np.savez(path, images=np.stack(pixels), labels=np.concatenate(labels))
     return path
 
@@ -108,7 +109,7 @@ TRIALS: dict[str, Trial] = {
             "train.precision=bf16",
         ),
     ),
-    "cifar": Trial(recipe="images-vit", steps=(1000, 2000), prepare=_images),
+    "cifar": Trial(recipe="images-vit", steps=(1500, 3000), prepare=_images),
     "enwiki": Trial(
         recipe="corpus-lm",
         steps=(1000,),

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from sparsepath.evaluate.features.options import MeasureOptions as MeasureOptions
     from sparsepath.evaluate.harness import evaluate as evaluate_suite
     from sparsepath.evaluate.hypothesis import hypothesis as hypothesis
+    from sparsepath.evaluate.saebench import saebench_neurons as saebench_neurons
     from sparsepath.evaluate.steering import save_preset as save_preset
+    from sparsepath.evaluate.steering_classes import sweep_classes as sweep_classes
+    from sparsepath.evaluate.steering_classes import try_classes as try_classes
     from sparsepath.evaluate.steering_sweep import sweep_steering as sweep_steering
     from sparsepath.evaluate.texts import evaluate_texts as evaluate_texts
     from sparsepath.nn.subsampling import subsample as subsample
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from sparsepath.runtime.engine import load_engine as load
     from sparsepath.runtime.export import export_model as export
     from sparsepath.runtime.language.engine import Engine as Engine
+    from sparsepath.runtime.language.tracing import Trace as Trace
     from sparsepath.runtime.predict import predict_file as predict
     from sparsepath.steering.hooks import steer as steer
     from sparsepath.steering.judge import word_judge as word_judge
@@ -74,6 +78,8 @@ _HOMES = {
     "GenerateOptions": "sparsepath.config.GenerateOptions",
     "Catalogue": "sparsepath.artifacts.catalogue.Catalogue",
     "CatalogueOptions": "sparsepath.concepts.options.CatalogueOptions",
+    "try_classes": "sparsepath.evaluate.steering_classes.try_classes",
+    "sweep_classes": "sparsepath.evaluate.steering_classes.sweep_classes",
     "MeasureOptions": "sparsepath.evaluate.features.options.MeasureOptions",
     "measure_concepts": "sparsepath.evaluate.features.measure.measure_concepts",
     "build_catalogue": "sparsepath.concepts.build.build_catalogue",
@@ -81,6 +87,7 @@ _HOMES = {
     "label_neurons": "sparsepath.concepts.endpoint_labels.label_neurons",
     "plan_labels": "sparsepath.concepts.endpoint_labels.plan_labels",
     "Engine": "sparsepath.runtime.language.engine.Engine",
+    "Trace": "sparsepath.runtime.language.tracing.Trace",
     "hypothesis": "sparsepath.evaluate.hypothesis.hypothesis",
     "ensemble": "sparsepath.evaluate.ensemble_model.ensemble",
     "convert": "sparsepath.evaluate.convert.convert",
@@ -89,6 +96,7 @@ _HOMES = {
     "run_recipe": "sparsepath.train.trainer.train",
     "read_recipe": "sparsepath.train.recipe_file.read_recipe",
     "SweepOptions": "sparsepath.config.SweepOptions",
+    "saebench_neurons": "sparsepath.evaluate.saebench.saebench_neurons",
     "save_preset": "sparsepath.evaluate.steering.save_preset",
     "sweep_steering": "sparsepath.evaluate.steering_sweep.sweep_steering",
     "word_judge": "sparsepath.steering.judge.word_judge",
@@ -115,6 +123,7 @@ __all__ = [
     "ShapeError",
     "SparsepathError",
     "SweepOptions",
+    "Trace",
     "__version__",
     "build_catalogue",
     "convert",
@@ -135,10 +144,13 @@ __all__ = [
     "read_table",
     "run_poc",
     "run_recipe",
+    "saebench_neurons",
     "save_preset",
     "steer",
     "subsample",
+    "sweep_classes",
     "sweep_steering",
+    "try_classes",
     "word_judge",
     "write_report",
 ]

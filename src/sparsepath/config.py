@@ -288,6 +288,9 @@ class SweepOptions:
     labelled: str | None = None
     """Labelled table, on which accuracy is measured too."""
 
+    scored: bool = False
+    """Whether outputs get scores for concept, fluency and relevance, which takes longer."""
+
     is_dense_allowed: bool = False
     """Also edit what a sparse model leaves dense."""
 

@@ -37,6 +37,17 @@ class RunError(SparsepathError):
     """A run folder, or a file of one, cannot be read or written."""
 
 
+class PolicyError(SparsepathError):
+    """A policy does not allow it.
+
+    `rule` is the name of the rule that refuses, such as `expired`.
+    """
+
+    def __init__(self, message: str, *, rule: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+
+
 class MissingExtraError(SparsepathError):
     """A part of the package that is not installed is needed.
 

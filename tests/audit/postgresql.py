@@ -5,8 +5,9 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,13 @@ def programs() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """Run a server that listens on a socket in its own folder; give its URL without a database."""
+    with server_that_can_stop() as (url, _):
+        yield url
+
+
+@contextmanager
+def server_that_can_stop() -> Iterator[tuple[str, Callable[..., None]]]:
+    """Run such a server; also give what calls `pg_ctl` with more words, such as `stop`."""
     bin_ = programs()
     if bin_ is None:
         pytest.skip("PostgreSQL's initdb and pg_ctl are not installed")
@@ -45,7 +53,7 @@ def server() -> Iterator[str]:
         run(bin_ / "initdb", "-D", place / "data", "-U", "tests", "-A", "trust", "-N", "-E", "UTF8")
         run(*control, "-o", options, "start")
         try:
-            yield f"postgresql://tests@/{{}}?host={place}"
+            yield f"postgresql://tests@/{{}}?host={place}", partial(run, *control)
         finally:
             run(*control, "-m", "immediate", "stop")
     finally:

@@ -2,26 +2,16 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests import warm
 
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_finished_stages_and_exits_with_130(tmp_path: Path) -> None:
-    program = Path(sys.executable).parent / "sparsepath"
-    command = [str(program), "poc", "demo", "--minutes", "1", "--out", str(tmp_path / "run")]
-    with subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        # A shell that started the tests in the background made them ignore this signal.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        assert process.stderr is not None
+    command = ["-m", "sparsepath", "poc", "demo", "--minutes", "1", "--out", str(tmp_path / "run")]
+    with warm.Warm(command, cwd=tmp_path) as process:
         said = []
         for line in process.stderr:
             said.append(line)
@@ -29,7 +19,7 @@ def test_ctrl_c_keeps_the_finished_stages_and_exits_with_130(tmp_path: Path) -> 
                 process.send_signal(signal.SIGINT)
                 break
         rest = process.stderr.read()
-        code = process.wait(timeout=60)
+        code = process.wait()
     assert code == 130, "".join(said) + rest
     assert "the same command goes on" in rest
     assert "Traceback" not in rest

@@ -11,7 +11,7 @@ import planted
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.catalogue_query import search_words
 from sparsepath.artifacts.neuron import Neuron
-from sparsepath.concepts import record
+from sparsepath.concepts import language, record
 from sparsepath.concepts.build import build_catalogue
 from sparsepath.concepts.options import CatalogueOptions
 from sparsepath.errors import ConfigError, DataError, ModelError
@@ -71,7 +71,7 @@ def test_a_killed_build_goes_on_to_the_same_catalogue(
     tmp_path: Path, planted_model: Path, corpus: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "SHARD_TOKENS", 1024)
-    monkeypatch.setattr(record, "BATCH_TOKENS", 256)
+    monkeypatch.setattr(language, "BATCH_TOKENS", 256)
     whole, killed = tmp_path / "whole.sqlite", tmp_path / "killed.sqlite"
     build_catalogue(planted_model, corpus, OPTIONS, out=whole)
     calls = 0

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "concepts"))
 
+import planted_classifier
 from answerer import answering
 
 from sparsepath.cli.main import main
@@ -54,8 +55,9 @@ def test_every_command_of_both_pages_works(
         train += ["--set", change]
     assert CliRunner().invoke(main, train).exit_code == 0
     train_autoencoder(corpus)
-    rows = [f"open the file {i},refund\nif x: return {i},card" for i in range(20)]
+    rows = [f"open the file {i},refund\nif x: return {i},card" for i in range(200)]
     (tmp_path / "tickets.csv").write_text("\n".join(["text,label", *rows]))
+    planted_classifier.save_model(tmp_path / "runs" / "tickets" / "models" / "topk-8th")
     found = [*commands("README.md"), *commands("docs/how-to/concepts.md")]
     assert len(found) >= 14
     for command in found:

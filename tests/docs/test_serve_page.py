@@ -23,6 +23,8 @@ def urls(
 ) -> Iterator[list[str]]:
     """Addresses of a classifier and of a language model, with one log in the working folder."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "tickets").symlink_to(model_folder)
     fresh_llama(
         vocabulary=300, length=64, d_model=32, n_layers=1, n_heads=2, n_kv_heads=2, d_mlp=48, seed=0
     ).save_pretrained(tmp_path / "lm")
@@ -51,7 +53,7 @@ def test_the_python_asks_and_the_commands_read_the_log(
     assert {line.split()[0] for line in told[:2]} <= {"left", "right"}
     assert [line.split()[0] for line in told[2:6]] == ["a", "very", "bad", "day"]
     commands = re.findall(r"^\$ sparsepath ((?:audit|keys) .*)$", page, re.MULTILINE)
-    assert len(commands) == 10
+    assert len(commands) == 14
     for command in commands:
         done = CliRunner().invoke(main, shlex.split(command))
         assert done.exit_code == 0, (command, done.output)

@@ -94,6 +94,8 @@ def test_the_page_about_steering_works(
     found = commands(page, "steering ") + commands(page, "generate ")
     assert [command[1] for command in found[:5]] == ["try", "sweep", "save", "list", "apply"]
     for command in found:
+        if "runs/tickets/models/topk-8th" in command:
+            continue  # a classifier of a PoC; tests/steering runs such commands
         # Hidden states of a model of three steps are small.
         small = [re.sub(r"(L02/233\+)4", r"\g<1>0.004", part) for part in command]
         done = CliRunner().invoke(main, small)

@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from transformers import (
     BertForSequenceClassification,
 )
 
+from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.healing import HealingFile
 from sparsepath.artifacts.store import read_json
 from sparsepath.artifacts.training_record import read_record
 from sparsepath.cli.main import main
+from sparsepath.concepts.checkpoints import catalogue_checkpoints
+from sparsepath.concepts.options import CatalogueOptions
+from sparsepath.concepts.track import track
 from sparsepath.errors import ConfigError, DataError, ModelError, RunError
 from sparsepath.evaluate.convert import Converted, convert
 from sparsepath.models.fine_tuned import read_fine_tuned
@@ -235,6 +240,22 @@ def test_the_folder_loads_predicts_explains_and_exports(
     assert copy.exit_code == 0, copy.output
     assert len(load_classifier(tmp_path / "hf").model.sparse) == 2
     assert (tmp_path / "hf" / "healing.json").is_file()
+
+
+def test_neurons_are_followed_over_the_checkpoints_of_a_conversion(
+    done: Converted, table: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(done.folder, run)
+    options = CatalogueOptions(length=32, held_out=0.25, vectors=False)
+    dated = catalogue_checkpoints(run, str(table), options)
+    assert len(dated) >= 2
+    with ExitStack() as stack:
+        catalogues = [stack.enter_context(Catalogue(one.path)) for one in dated]
+        found = track(catalogues, [one.name for one in dated])
+        assert catalogues[0].facts.kind == "text-classification"
+    assert {life.neuron.layer for life in found.lives} == {0, 1}
+    assert any(life.settled_at is not None for life in found.lives)
 
 
 def test_a_model_that_sparsepath_trained_is_converted_too(

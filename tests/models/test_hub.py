@@ -2,15 +2,13 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from tests import warm
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = {"bert": {"model_type": "bert"}, "gpt": {"model_type": "gpt2"}}
@@ -92,23 +90,20 @@ def hub() -> Iterator[tuple[str, type[Hub]]]:
 
 
 def find(name: str, address: str, home: Path) -> str:
-    """Find a model in a fresh process, since the client reads its settings once."""
+    """Find a model in a process where the client is imported anew: it reads its settings once."""
     told = {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
     script = (
         "import sys\n"
+        "mine = 'huggingface_hub', 'sparsepath.models.sources'\n"
+        "for name in list(sys.modules):\n"
+        "    if name.startswith(mine): del sys.modules[name]\n"
         "from sparsepath.errors import ModelError\n"
         "from sparsepath.models.sources import find_model\n"
         "try: print(*find_model(sys.argv[1]), sep='|')\n"
         "except ModelError as error: print('refused:', error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, name],
-        env=os.environ | told | {"HF_HUB_DISABLE_XET": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    done = warm.run(["-c", script, name], environment=told | {"HF_HUB_DISABLE_XET": "1"})
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 

@@ -4,17 +4,17 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests import warm
 from transformers import AutoModelForSequenceClassification
 
 from sparsepath.artifacts.analysis import Analysis
+from sparsepath.artifacts.answers import ANSWERS_FILE, Answers
 from sparsepath.artifacts.explanation import ExplanationRecord
 from sparsepath.artifacts.schema import Results, RunManifest
 from sparsepath.artifacts.store import read_json, read_jsonl
@@ -36,7 +36,7 @@ MINUTES = 0.8
 
 def command(table: Path, base_folder: Path, out: Path) -> list[str]:
     """Give the command line of a small PoC."""
-    line = [sys.executable, "-m", "sparsepath", "poc", str(table), "--model", str(base_folder)]
+    line = ["-m", "sparsepath", "poc", str(table), "--model", str(base_folder)]
     return [*line, "--minutes", str(MINUTES), "--out", str(out), "--seed", "1"]
 
 
@@ -49,17 +49,14 @@ def killed_run(
     killed = []
     for stage in list(STAGE_WEIGHTS)[:-1]:
         line = command(table, base_folder, out)
-        with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr is not None
+        with warm.Warm(line) as process:
             for said in process.stderr:
                 if f"] {stage}: about" in said:
                     time.sleep(0.05)
                     os.kill(process.pid, signal.SIGKILL)
                     killed.append(stage)
                     break
-    done = subprocess.run(
-        command(table, base_folder, out), check=False, capture_output=True, text=True
-    )
+    done = warm.run(command(table, base_folder, out))
     assert done.returncode == 0, done.stderr
     return out, killed
 
@@ -101,6 +98,17 @@ def test_the_recommended_candidate_is_shown_label_by_label(
     assert results.recommended is not None
     for shown in (analysis.per_label, analysis.confusion, analysis.calibration):
         assert {results.recommended.name, "full"} <= set(shown)
+
+
+def test_every_answer_is_kept_as_it_was_counted(
+    killed_run: tuple[Path, list[str]], results: Results
+) -> None:
+    with Answers(killed_run[0] / ANSWERS_FILE) as answers:
+        assert {*answers.candidates} == {one.name for one in results.candidates}
+        for one in results.candidates:
+            right = answers.of(one.name).labels == answers.truth
+            assert right.mean() == pytest.approx(one.quality.accuracy)
+        assert len(answers.rows(range(len(answers.truth)))) == results.data.rows_test
 
 
 def test_figures_agree_with_the_answers_of_the_models(

@@ -97,7 +97,8 @@ def test_a_foreign_host_or_origin_reaches_nothing(
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/nowhere", 404),
+        ("DELETE", "/", 405),
         ("GET", "/docs", 404),
         ("GET", "/api/v1/../../etc/passwd", 404),
         ("GET", "/%2e%2e/%2e%2e/etc/passwd", 404),

@@ -51,6 +51,20 @@ def test_a_vit_learns_digits(tmp_path: Path, keep: float) -> None:
     assert model(pixel_values=torch.zeros(1, 1, 8, 8)).logits.shape == (1, 10)
 
 
+def test_sparse_hidden_states_are_learnt_from_images(tmp_path: Path) -> None:
+    sparse = {"sites": {"block_out": 8, "mlp_hidden": 16}, "straight_through": True}
+    recipe = digits(1.0).model_dump(exclude_unset=True) | {"topk": sparse}
+    found = train(check_recipe(recipe, "test"), tmp_path / "run")
+    assert found.evaluation.scores["accuracy"] > 0.4
+    model = AutoModelForImageClassification.from_pretrained(tmp_path / "run" / "model")
+    assert (model.config.topk, model.config.n_dense_layers) == (sparse["sites"], 1)
+    told = [line for line in read_record(tmp_path / "run") if line["kind"] == "neurons"][-1]
+    assert {site: of["k"] for site, of in told["sites"].items()} == {
+        "vit.layers.0.block_out": 8,
+        "vit.layers.0.mlp.activation_fn.1": 16,
+    }
+
+
 def test_images_are_read_from_a_file_and_moved_by_the_seed(tmp_path: Path) -> None:
     path = tmp_path / "images.npz"
     chance = np.random.default_rng(0)
@@ -136,8 +150,10 @@ def test_an_encoder_learns_labels(table: tuple[Path, Path], tmp_path: Path, keep
     assert model.config.id2label[int(model(ids).logits.argmax())] == "money"
 
 
-@pytest.mark.parametrize("keep", [1.0, 0.5])
-def test_a_graph_transformer_learns_molecules(tmp_path: Path, keep: float) -> None:
+@pytest.mark.parametrize(("keep", "sites"), [(1.0, {}), (0.5, {}), (1.0, {"block_out": 4})])
+def test_a_graph_transformer_learns_molecules(
+    tmp_path: Path, keep: float, sites: dict[str, int]
+) -> None:
     table = tmp_path / "table.csv"
     chains = ["C" * n + "O" * m for n in range(1, 12) for m in range(1, 6)]
     table.write_text("smiles,value\n" + "".join(f"{c},{c.count('O')}\n" for c in chains))
@@ -147,6 +163,7 @@ def test_a_graph_transformer_learns_molecules(tmp_path: Path, keep: float) -> No
             "data": {"source": str(table), "train_rows": 30, "held_out_rows": 10},
             "model": {"d_model": 16, "d_edge": 8, "n_layers": 2, "n_heads": 2, "d_mlp": 16},
             "subsampling": {"keep": keep, "dense": 0.5},
+            "topk": {"sites": sites},
             "train": {"steps": 80, "batch_size": 10, "rate": 5e-3},
         },
         "test",
@@ -157,3 +174,4 @@ def test_a_graph_transformer_learns_molecules(tmp_path: Path, keep: float) -> No
     assert found.evaluation.scores["mean_absolute_error"] < 0.9
     model = GraphTransformer.from_pretrained(tmp_path / "run" / "model")
     assert model.config.value_deviation == pytest.approx(1.4, abs=0.3)
+    assert model.config.topk == sites

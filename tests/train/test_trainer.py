@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import torch
+from tests import warm
 from transformers import AutoModelForCausalLM
 
 from sparsepath.artifacts.training_record import read_record
@@ -115,16 +116,17 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     train(ours, tmp_path / "whole")
     path = tmp_path / "recipe.toml"
     path.write_text(as_toml(ours))
-    command = [sys.executable, "-m", "sparsepath", "train", str(path)]
+    command = ["-m", "sparsepath", "train", str(path)]
     command += ["--out", str(tmp_path / "killed")]
     chance = random.Random(optimizer)
     for _ in range(2):
         wait_for = chance.randrange(3, STEPS - 6)
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        with warm.Warm(command) as process:
             while process.poll() is None and len(read_record(tmp_path / "killed")) < wait_for:
                 time.sleep(0.01)
             os.kill(process.pid, signal.SIGKILL)
-    subprocess.run(command, check=True, capture_output=True)
+    done = warm.run(command)
+    assert done.returncode == 0, done.stderr
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
     weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in ("killed", "whole")]
     assert weights[0] == weights[1]
@@ -134,12 +136,12 @@ def test_ctrl_c_keeps_the_last_step(corpus: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(as_toml(recipe(corpus, train={"steps": 2000, "checkpoint_every": 2000})))
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "sparsepath", "train", str(path), "--out", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command = ["-m", "sparsepath", "train", str(path), "--out", str(out)]
+    with warm.Warm(command) as process:
         while process.poll() is None and len(read_record(out)) < 4:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
+        said = process.stderr.read()
     assert process.returncode == 130
     assert "goes on from there" in said
     (kept,) = (out / "checkpoints").iterdir()
@@ -171,8 +173,7 @@ def test_cut_steps_and_recomputed_activations_give_the_same_losses(
 def test_two_processes_learn_what_one_does(corpus: Path, tmp_path: Path) -> None:
     ours = recipe(corpus, subsampling={"keep": 0.25, "per_example": False}, train={"steps": 8})
     train(ours, tmp_path / "one")
-    with in_two_processes(ours, tmp_path / "two") as running:
-        assert running.wait() == 0
+    finish_in_two_processes(ours, tmp_path / "two")
     for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
         assert one == pytest.approx(two, abs=1e-6)
 
@@ -191,8 +192,7 @@ def test_a_process_of_two_that_is_killed_costs_only_the_steps_since_the_checkpoi
         psutil.Process(running.pid).children()[-1].kill()
         assert running.wait() != 0
     assert 5 <= len(losses(tmp_path / "two")) < 30
-    with in_two_processes(ours, tmp_path / "two") as running:
-        assert running.wait() == 0
+    finish_in_two_processes(ours, tmp_path / "two")
     events = [line["what"] for line in read_record(tmp_path / "two") if line["kind"] == "event"]
     assert events == ["started", "resumed", "finished"]
     for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
@@ -226,8 +226,7 @@ def test_a_model_spread_over_two_processes_learns_the_same_and_goes_on_in_one(
 
 def test_a_model_spread_over_two_processes_is_saved_whole(corpus: Path, tmp_path: Path) -> None:
     ours = recipe(corpus, train={"steps": 4, "sharding": "full"})
-    with in_two_processes(ours, tmp_path / "two") as running:
-        assert running.wait() == 0
+    finish_in_two_processes(ours, tmp_path / "two")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "two" / "model")
     assert model.lm_head.weight.shape[0] == model.config.vocab_size
     again = train(ours, tmp_path / "two")
@@ -236,8 +235,7 @@ def test_a_model_spread_over_two_processes_is_saved_whole(corpus: Path, tmp_path
 
 def test_a_part_of_a_checkpoint_that_is_missing_is_named(corpus: Path, tmp_path: Path) -> None:
     ours = recipe(corpus, train={"steps": 4, "sharding": "full", "checkpoint_every": 4})
-    with in_two_processes(ours, tmp_path / "two") as running:
-        assert running.wait() == 0
+    finish_in_two_processes(ours, tmp_path / "two")
     next((tmp_path / "two" / "checkpoints").glob("*/state-00002-of-00002.safetensors")).unlink()
     with pytest.raises(RunError, match="has 1 of 2 parts"):
         train(ours, tmp_path / "two")
@@ -246,6 +244,25 @@ def test_a_part_of_a_checkpoint_that_is_missing_is_named(corpus: Path, tmp_path:
 def test_muon_needs_whole_matrices(corpus: Path) -> None:
     with pytest.raises(ConfigError, match="whole matrices"):
         recipe(corpus, train={"sharding": "full", "optimizer": "muon"})
+
+
+def finish_in_two_processes(ours: Recipe, out: Path) -> None:
+    """Run a recipe in two processes that know of each other as under torchrun."""
+    path = out.with_suffix(".toml")
+    path.write_text(as_toml(ours))
+    shared = {
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(28_500 + os.getpid() % 1000),
+        "ACCELERATE_USE_CPU": "true",
+    }
+    line = ["-m", "sparsepath", "train", str(path), "--out", str(out)]
+    ranks = [shared | {"RANK": n, "LOCAL_RANK": n} for n in "01"]
+    with ExitStack() as ends:
+        both = [ends.enter_context(warm.Warm(line, environment=told)) for told in ranks]
+        said = [process.stderr.read() for process in both]
+        assert [process.wait() for process in both] == [0, 0], said
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from sparsepath.artifacts.answer_mix import AnswerMix
 from sparsepath.artifacts.base import SCHEMA, Artifact, Interval, MaybeFloat
 from sparsepath.artifacts.neurons import NeuronFacts
 
@@ -230,6 +231,8 @@ class Analysis(Artifact):
     confusion: dict[str, Confusion] = Field(default_factory=dict)
     flips: dict[str, list[Flip]] = Field(default_factory=dict)
     calibration: dict[str, Calibration] = Field(default_factory=dict)
+    mixes: dict[str, AnswerMix] = Field(default_factory=dict)
+    """How every candidate's answers to the test rows are spread."""
     alone: list[AloneFigures] = Field(default_factory=list)
     """Of the recommended candidate, the full model, and the ensemble if there is one."""
     latency_fit: list[LatencyFit] = Field(default_factory=list)

@@ -25,9 +25,11 @@ from sparsepath.artifacts.catalogue_schema import (
     Verdict,
     WeightsStamp,
 )
+from sparsepath.artifacts.label_words import in_japanese, phrase
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.artifacts.provenance import now_utc, sha256_file
 from sparsepath.artifacts.spelling import spell
+from sparsepath.config import Language
 from sparsepath.errors import ConfigError, RunError
 
 CATALOGUE_FILE = "concepts.sqlite"
@@ -100,18 +102,19 @@ def _stamp(file: Path) -> WeightsStamp:
 class Catalogue:
     """An open catalogue."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lang: Language = "en") -> None:
         """Open a catalogue; the model it is of is checked where it lies beside it.
 
         Args:
             path: as `find_catalogue` takes it.
+            lang: of the automatic labels that it gives.
 
         Raises:
             ModelError: never; see `check_model`.
             RunError: if there is none, it is damaged or of another version, or the model beside
                 it is another one.
         """
-        self.path = find_catalogue(path)
+        self.path, self.lang = find_catalogue(path), lang
         self.database = sqlite3.connect(self.path)
         self.facts = self._facts()
         beside = self.path.parent
@@ -188,6 +191,7 @@ class Catalogue:
         values: Sequence[object] = (),
         order: Order = "score",
         limit: int | None = None,
+        offset: int = 0,
     ) -> list[NeuronLine]:
         """List neurons.
 
@@ -196,14 +200,18 @@ class Catalogue:
             values: for its question marks.
             order: which come first.
             limit: most lines.
+            offset: lines that are left out before.
 
         Raises:
             ConfigError: if there is no such order.
         """
         if order not in get_args(Order):
             raise ConfigError(f"no order {order!r}", hint=f"use one of {', '.join(_ORDERS)}")
-        query = f"SELECT {_LINE} FROM neuron WHERE {where} ORDER BY {_ORDERS[order]} LIMIT ?"
-        rows = self.database.execute(query, (*values, -1 if limit is None else limit)).fetchall()
+        query = (
+            f"SELECT {_LINE} FROM neuron WHERE {where} ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?"
+        )
+        most = -1 if limit is None else limit
+        rows = self.database.execute(query, (*values, most, offset)).fetchall()
         return [self._line(row) for row in rows]
 
     def lines_of(self, ids: Sequence[int]) -> list[NeuronLine]:
@@ -218,6 +226,8 @@ class Catalogue:
         """Make a line of the columns `_LINE`."""
         id_, layer, site, number, side, label, score, rate, mean, tokens, semantic, *origin = row
         by_person, is_from_endpoint = map(bool, origin)
+        if self.lang == "ja" and not (by_person or is_from_endpoint):
+            label = self._said(label, self._details(id_))
         texts = self.database.execute(
             "SELECT text FROM fires_on WHERE neuron = ? ORDER BY rowid LIMIT ?",
             (id_, N_LISTED_TOKENS),
@@ -229,6 +239,15 @@ class Catalogue:
             by_person,
             is_from_endpoint and not by_person,
         )  # fmt: skip
+
+    def _details(self, id_: int) -> Details:
+        """Read what is kept of a neuron beside its line."""
+        query = "SELECT details FROM neuron WHERE id = ?"
+        return Details.model_validate_json(self.database.execute(query, (id_,)).fetchone()[0])
+
+    def _said(self, label: str, details: Details) -> str:
+        """Say an automatic label in the language that was asked for."""
+        return in_japanese(label, details.rule, details.join) if self.lang == "ja" else label
 
     def id_of(self, neuron: Neuron) -> int:
         """Give the number of a neuron in the file.
@@ -256,6 +275,14 @@ class Catalogue:
             )
         return int(found[0])
 
+    def label_of(self, neuron: Neuron) -> str | None:
+        """Give the label of a neuron; None where the catalogue does not have it."""
+        found = self.database.execute(
+            "SELECT id FROM neuron WHERE layer = ? AND site = ? AND number = ? AND side = ?",
+            tuple(neuron),
+        ).fetchone()
+        return None if found is None else self.lines_of([int(found[0])])[0].label
+
     def card(self, neuron: Neuron) -> NeuronCard:
         """Give all that is known of a neuron.
 
@@ -275,7 +302,15 @@ class Catalogue:
         remarks = self.database.execute(
             "SELECT label, note, verdict, by, at FROM note WHERE neuron = ? ORDER BY rowid", (id_,)
         )
-        automatic, guess, kind, f1, control, held_out, fired, largest, dead, on, details = row
+        automatic, guess, kind, f1, control, held_out, fired, largest, dead, on, content = row
+        details = Details.model_validate_json(content)
+        automatic, guess = (self._said(label, details) for label in (automatic, guess))
+        if self.lang == "ja":
+            rule = [
+                part.model_copy(update={"phrase": phrase(part) or part.phrase})
+                for part in details.rule
+            ]
+            details = details.model_copy(update={"rule": rule})
         return NeuronCard(
             line=self.lines_of([id_])[0],
             automatic=automatic,
@@ -288,7 +323,7 @@ class Catalogue:
             largest=largest,
             is_dead=bool(dead),
             is_always_on=bool(on),
-            details=Details.model_validate_json(details),
+            details=details,
             fires_on=tuple(TokenLine(*token) for token in tokens),
             contexts=tuple(self._contexts(id_)),
             remarks=tuple(Remark(*remark) for remark in remarks),

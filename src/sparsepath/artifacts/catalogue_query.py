@@ -124,7 +124,10 @@ def _fires_on(catalogue: Catalogue, word: str, add: Any) -> None:
 
 
 def _labelled(catalogue: Catalogue, terms: str, add: Any) -> None:
-    """Find neurons by full-text search."""
+    """Find neurons by full-text search; words of a text without spaces anywhere in a label."""
+    if not _SPACED.fullmatch(terms):
+        _inside(catalogue, terms, add)
+        return
     rows = catalogue.database.execute(
         "SELECT words.rowid, words.label, words.note, n.score FROM words "
         "JOIN neuron n ON n.id = words.rowid "
@@ -133,7 +136,28 @@ def _labelled(catalogue: Catalogue, terms: str, add: Any) -> None:
     ).fetchall()
     pattern = re.compile(rf"\b{re.escape(terms)}\b", re.IGNORECASE)
     for id_, label, note, score in rows:
-        if pattern.search(note):
-            add(id_, 2.0, "a person's label or note")
-        elif pattern.search(label):
-            add(id_, max(0.0, 2 * (score or 0.5) - 1), "its label")
+        _add(id_, score, bool(pattern.search(note)), bool(pattern.search(label)), add)
+
+
+_SPACED = re.compile(r"[^\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff]*")
+"""Text of languages that put spaces between words."""
+
+
+def _inside(catalogue: Catalogue, terms: str, add: Any) -> None:
+    """Find neurons whose label or note has a text anywhere."""
+    rows = catalogue.database.execute(
+        "SELECT words.rowid, INSTR(words.label, ?), INSTR(words.note, ?), n.score FROM words "
+        "JOIN neuron n ON n.id = words.rowid "
+        "WHERE INSTR(words.label, ?) OR INSTR(words.note, ?) ORDER BY words.rowid LIMIT ?",
+        (terms, terms, terms, terms, WORDS_SEEN),
+    ).fetchall()
+    for id_, label, note, score in rows:
+        _add(id_, score, bool(note), bool(label), add)
+
+
+def _add(id_: int, score: float | None, in_note: bool, in_label: bool, add: Any) -> None:
+    """Count a neuron whose words have a text."""
+    if in_note:
+        add(id_, 2.0, "a person's label or note")
+    elif in_label:
+        add(id_, max(0.0, 2 * (score or 0.5) - 1), "its label")

@@ -27,6 +27,9 @@ DEAD: Final = "never fires"
 BEFORE, AFTER = 20, 8
 """Tokens of context that are shown around one token."""
 
+ModelKind = Literal["language-model", "text-classification"]
+"""What a catalogue can be of."""
+
 Verdict = Literal["agree", "disagree"]
 """What a person says of the automatic label."""
 
@@ -65,6 +68,7 @@ CREATE TABLE contrast (
     neuron INTEGER PRIMARY KEY, silent BLOB NOT NULL, fires BLOB NOT NULL, quiet BLOB NOT NULL,
     said BLOB NOT NULL
 );
+CREATE TABLE class_firing (neuron INTEGER PRIMARY KEY, counts BLOB NOT NULL);
 CREATE TABLE endpoint_label (
     neuron INTEGER NOT NULL, label TEXT NOT NULL, score REAL NOT NULL, own_score REAL NOT NULL,
     trials INTEGER NOT NULL, model TEXT NOT NULL, endpoint TEXT NOT NULL, at TEXT NOT NULL,
@@ -90,6 +94,14 @@ class AutoencoderFacts(Artifact):
     """Where it was when the catalogue was made."""
     files: list[WeightsStamp]
     """Its configuration and weights."""
+
+
+class ClassFacts(Artifact):
+    """A class of the texts that a catalogue was made on."""
+
+    name: str
+    n_texts: int
+    """Texts of it that were read, whole or in part."""
 
 
 class CatalogueFacts(Artifact):
@@ -144,6 +156,12 @@ class CatalogueFacts(Artifact):
     """What speaks against trusting it, such as text in another language than the model's."""
     versions: dict[str, str]
     """Packages."""
+    kind: ModelKind = "language-model"
+    """Of the model."""
+    columns: list[str] = Field(default_factory=list)
+    """Of texts and of labels, where the corpus was a table."""
+    classes: list[ClassFacts] = Field(default_factory=list)
+    """Of the texts, where they have labels."""
 
 
 class NeuronLine(NamedTuple):
@@ -240,6 +258,10 @@ class RulePart(Artifact):
     """As it stands in the label."""
     values: list[str]
     """All words or tokens, where it lists some."""
+    key: str = ""
+    """What it asks in no language, as `label_words.py` reads it; empty in older catalogues."""
+    args: list[str] = Field(default_factory=list)
+    """Words of the corpus that belong to the key."""
 
 
 class Details(Artifact):
@@ -262,6 +284,9 @@ class Details(Artifact):
     """Parts of the automatic label, all of it."""
     duplicates: list[str]
     """Near-duplicates among them."""
+    classes: list[tuple[str, float, float]] = Field(default_factory=list)
+    """Classes of texts that it tells best from all others: name, share of their texts in which it
+    fires, AUROC of its strongest value in a text."""
 
 
 class NeuronCard(NamedTuple):

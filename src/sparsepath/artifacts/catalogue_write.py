@@ -17,6 +17,7 @@ from sparsepath.artifacts.catalogue_schema import (
     CatalogueFacts,
     Details,
 )
+from sparsepath.artifacts.label_words import in_japanese
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.errors import RunError
 
@@ -49,6 +50,13 @@ class NeuronRow(NamedTuple):
     """Places in the sample, 16 bits each."""
     contrast: tuple[bytes, bytes, bytes, bytes] = (b"", b"", b"", b"")
     """As in the table `contrast`, positions as 32 bits, answers as 8."""
+    classes: bytes = b""
+    """As `catalogue_classes.py` reads it; empty where texts have no labels."""
+
+
+def _japanese(row: NeuronRow) -> str:
+    """Give the label in Japanese, by which it can be found too."""
+    return in_japanese(row.guess, row.details.rule, row.details.join)
 
 
 class Writer:
@@ -83,10 +91,12 @@ class Writer:
         self._many("fires_on", id_, row.fires_on)
         self._database.execute("INSERT INTO pattern VALUES (?, ?)", (id_, row.pattern))
         self._database.execute("INSERT INTO contrast VALUES (?, ?, ?, ?, ?)", (id_, *row.contrast))
+        if row.classes:
+            self._database.execute("INSERT INTO class_firing VALUES (?, ?)", (id_, row.classes))
         tokens = " ".join(text.strip() for _, text, *_ in row.fires_on)
         self._database.execute(
             "INSERT INTO words (rowid, label, tokens, note) VALUES (?, ?, ?, '')",
-            (id_, f"{row.label} {row.guess}", tokens),
+            (id_, f"{row.label} {row.guess} {_japanese(row)}", tokens),
         )
         return id_
 

@@ -213,7 +213,7 @@ def check_contradictions(edits: Sequence[Edit]) -> None:
         ConfigError: if two edits of one neuron may meet; both are named.
     """
     for one, other in combinations(edits, 2):
-        if one.neuron == other.neuron and _may_meet(one, other):
+        if one.neuron == other.neuron and may_meet(one, other):
             raise ConfigError(
                 f"two edits of one neuron: {one} and {other}",
                 hint="leave one out, or give them positions that do not overlap, such as @prompt "
@@ -221,7 +221,21 @@ def check_contradictions(edits: Sequence[Edit]) -> None:
             )
 
 
-def _may_meet(one: Edit, other: Edit) -> bool:
+def check_reading(edits: Sequence[Edit]) -> None:
+    """See that edits are for a model that reads and writes nothing, such as a classifier.
+
+    Raises:
+        ConfigError: if one is for what is written.
+    """
+    for edit in edits:
+        if edit.positions in ("answer", "last"):
+            raise ConfigError(
+                f"{edit}: a classifier writes no answer after a prompt",
+                hint="leave the positions out, or give a slice such as @0:1 (its first token)",
+            )
+
+
+def may_meet(one: Edit, other: Edit) -> bool:
     """Say whether some prompt has a position of both; conditions may hold at once."""
     names = {one.positions, other.positions}
     sizes = [1, 2, *(edit.reach(1)[0] + 1 for edit in (one, other)), END // 2]

@@ -6,6 +6,9 @@ from pathlib import Path
 from sparsepath.artifacts.provenance import sha256_file
 from sparsepath.errors import ModelError
 
+CLASSIFIER_TYPE = "sparsepath_classifier"
+"""`model_type` of classifiers in `config.json`."""
+
 
 def locate_language_model(path: Path) -> Path:
     """Give the model folder that a path means: itself, or the model of a training's folder.
@@ -20,6 +23,24 @@ def locate_language_model(path: Path) -> Path:
         f"no language model at {path}",
         hint="give a folder with config.json, or the folder of a finished `sparsepath train`",
     )
+
+
+def find_classifier(path: Path) -> Path | None:
+    """Give the folder of the classifier that a path means; None where there is none.
+
+    Args:
+        path: of a model, or of the training that made it.
+    """
+    for folder in (path, path / "model"):
+        config = folder / "config.json"
+        if config.is_file():
+            try:
+                found = json.loads(config.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                return None  # whoever reads it says what is wrong
+            is_one = isinstance(found, dict) and found.get("model_type") == CLASSIFIER_TYPE
+            return folder if is_one else None
+    return None
 
 
 def weights_sha256(folder: Path) -> str:

@@ -91,6 +91,11 @@ class Neuron(NamedTuple):
         return self.layer, IN_ORDER.index(self.site)
 
 
+def place_name(layer: int, site: Site) -> str:
+    """Name a layer's site: `L02` for the residual stream after block 2, else `L02.SITE`."""
+    return f"L{layer:02d}" + (f".{site}" if site != "block_out" else "")
+
+
 def read_place(name: str) -> tuple[int, Site]:
     """Read the name of a layer's site: `L02` for the residual stream after block 2, `L02.SITE`.
 

@@ -13,6 +13,16 @@ Goal = Literal["more", "less"]
 """Whether the concept is to come more often, or less."""
 
 
+class PointScores(Artifact):
+    """Means over outputs of scores from 0 to 2, as `steering/score.py` defines them."""
+
+    concept: float
+    fluency: float
+    relevance: float
+    together: float
+    """Mean of the harmonic means of single outputs."""
+
+
 class SweepPoint(Artifact):
     """One way to steer, at one strength."""
 
@@ -40,6 +50,8 @@ class SweepPoint(Artifact):
     than the interval of the unsteered model allows."""
     example: str = ""
     """The first output."""
+    scores: PointScores | None = None
+    """None where they were not asked for."""
 
 
 class Recommended(Artifact):
@@ -81,3 +93,45 @@ class Sweep(Artifact):
     def of(self, way: str) -> list[SweepPoint]:
         """Give the points of one way, in the order of strengths."""
         return [point for point in self.points if point.way == way]
+
+
+class ClassPoint(Artifact):
+    """One way to steer a classifier, at one strength."""
+
+    way: str
+    """`unsteered`, `neuron`, or `random neuron L02/5`."""
+    strength: float | None
+    """None where nothing has a strength."""
+    n: int
+    """Rows that are to turn."""
+    share: float
+    """Of them that the model gives the target label, 0 to 1."""
+    share_ci95: Interval
+    n_others: int
+    """Other rows."""
+    accuracy: float | None
+    """On them, 0 to 1; None where there are none."""
+    accuracy_ci95: Interval | None
+    is_harmless: bool
+    """Whether that accuracy is within the interval of the unsteered model's, or above it."""
+
+
+class ClassSweep(Artifact):
+    """A sweep over strengths on a classifier."""
+
+    schema_version: int = Field(default=SWEEP_SCHEMA, alias="schema")
+    model: str
+    model_sha256: str
+    neurons: tuple[str, ...]
+    operation: str
+    goal: Goal
+    target: str
+    """Label that rows are to turn to; with the goal `less`, to turn from."""
+    sources: tuple[str, ...]
+    """Labels, in the table, of the rows that are to turn."""
+    table: str
+    points: tuple[ClassPoint, ...]
+    recommended: Recommended | None
+    """None where no harmless strength is better than no steering."""
+    created: str
+    sparsepath: str

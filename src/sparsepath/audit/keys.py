@@ -10,6 +10,7 @@ import re
 import secrets
 from typing import Any, Final, NamedTuple
 
+from pydantic import JsonValue
 from sqlalchemy import Connection, insert, select, update
 
 from sparsepath.audit.clock import in_days, now
@@ -22,6 +23,9 @@ from sparsepath.errors import ConfigError
 
 MAX_DAYS: Final = 3650
 """Longest life of a key."""
+
+MAX_LIMIT: Final = 10**9
+"""Largest limit of a key."""
 
 _KEY: Final = re.compile(r"sp_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
@@ -39,10 +43,24 @@ class Key(NamedTuple):
     """None: never."""
     revoked: str | None
     """None: it is not."""
+    per_minute: int | None = None
+    """Texts and other requests in a minute, at most; None: as many as come."""
+    per_day: int | None = None
+    """In a UTC day."""
 
     def is_valid(self, moment: str) -> bool:
         """Say whether it may be used at a time."""
         return self.revoked is None and (self.expires is None or moment < self.expires)
+
+
+class KeyLimits(NamedTuple):
+    """How much a key may ask; None: as much as it likes."""
+
+    per_minute: int | None = None
+    per_day: int | None = None
+
+
+NO_LIMITS: Final = KeyLimits()
 
 
 class NewKey(NamedTuple):
@@ -54,7 +72,13 @@ class NewKey(NamedTuple):
 
 
 def add_key(
-    database: Database, name: str, role: Role, *, days: float | None = 90.0, by: str
+    database: Database,
+    name: str,
+    role: Role,
+    *,
+    days: float | None = 90.0,
+    limits: KeyLimits = NO_LIMITS,
+    by: str,
 ) -> NewKey:
     """Make a key and record it.
 
@@ -63,6 +87,7 @@ def add_key(
         name: whose it is, or what for; 1 to 64 characters that can be printed.
         role: what it may do.
         days: until it expires, above 0 and up to 3650; None: never.
+        limits: how much it may ask, each 1 to 10^9.
         by: who makes it.
 
     Raises:
@@ -78,10 +103,14 @@ def add_key(
         raise ConfigError(
             f"a key for {days:g} days", hint=f"give more than 0 and up to {MAX_DAYS} days"
         )
+    for name_, limit in limits._asdict().items():
+        if limit is not None and not 1 <= limit <= MAX_LIMIT:
+            raise ConfigError(f"{name_} = {limit}", hint=f"give 1 to {MAX_LIMIT}, or no limit")
     id_, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     expires = None if days is None else in_days(days)
-    key = Key(id_, name, role, now(), expires, None)
-    facts = {"key": id_, "name": name, "role": role, "expires": expires, "by": by}
+    key = Key(id_, name, role, now(), expires, None, *limits)
+    facts: dict[str, JsonValue] = {"key": id_, "name": name, "role": role, "expires": expires}
+    facts |= {"by": by, **limits._asdict()}
     with database.writing() as connection:
         connection.execute(insert(KEYS), [{**key._asdict(), "hash": _hash(secret)}])
         append_in(connection, [Draft(kind="key.add", body=facts)])
@@ -138,7 +167,16 @@ def _find(connection: Connection, id_: str) -> Key | None:
 
 def _key(row: Any) -> Key:
     """Read a row of `KEYS`."""
-    return Key(row.id, row.name, row.role, row.created, row.expires, row.revoked)
+    return Key(
+        row.id,
+        row.name,
+        row.role,
+        row.created,
+        row.expires,
+        row.revoked,
+        row.per_minute,
+        row.per_day,
+    )
 
 
 def _hash(secret: str) -> str:

@@ -6,12 +6,20 @@ Read with: `record.py` (what is hashed), `verify.py` (what is found).
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from sparsepath.audit.clock import now
 from sparsepath.audit.database import Database
-from sparsepath.audit.record import Draft, KeptText, Receipt, Record, chained
-from sparsepath.audit.tables import HEADS, RECORDS, TEXTS
+from sparsepath.audit.record import (
+    POLICY_KINDS,
+    VERDICT,
+    Draft,
+    KeptText,
+    Receipt,
+    Record,
+    chained,
+)
+from sparsepath.audit.tables import HEADS, POLICY_CHANGES, RECORDS, TEXTS, VERDICTS, WAITING
 
 AT_ONCE: Final = 1000
 """Records that are held in memory while the log is read."""
@@ -44,20 +52,33 @@ def append_in(
     seq, previous = connection.execute(select(HEADS.c.seq, HEADS.c.hash).with_for_update()).one()
     time = now()
     records: list[Record] = []
-    rows: list[dict[str, object]] = []
+    tables = (TEXTS, WAITING, POLICY_CHANGES, VERDICTS)
+    rows: dict[Table, list[dict[str, object]]] = {table: [] for table in tables}
     for draft in drafts:
         seq += 1
         record, texts = chained(draft, seq, time, previous)
         records.append(record)
         previous = record.hash
         for kept in texts:
-            told = kept if keep_texts else kept._replace(text="")
-            rows.append({"seq": seq, **told._asdict()})
+            told = kept if keep_texts or draft.waits else kept._replace(text="")
+            rows[TEXTS].append({"seq": seq, **told._asdict()})
+        if draft.waits:
+            rows[WAITING].append({"seq": seq})
+        if draft.kind in POLICY_KINDS:
+            rows[POLICY_CHANGES].append({"seq": seq})
+        if draft.kind == VERDICT:
+            rows[VERDICTS].append({"seq": seq, "decision": draft.body["decision"]})
     connection.execute(insert(RECORDS), [record._asdict() for record in records])
-    if rows:
-        connection.execute(insert(TEXTS), rows)
+    for table, own in rows.items():
+        if own:
+            connection.execute(insert(table), own)
     connection.execute(update(HEADS).values(seq=seq, hash=previous))
     return [Receipt(record.seq, record.hash) for record in records]
+
+
+def hold(connection: Connection) -> None:
+    """Let no other writer write until this transaction ends, so that what is read stays true."""
+    connection.execute(select(HEADS.c.seq).with_for_update())
 
 
 def head(database: Database) -> Receipt:
@@ -90,6 +111,15 @@ def texts_in(connection: Connection, first: int, last: int) -> dict[int, list[Ke
     found: dict[int, list[KeptText]] = {}
     for seq, *kept in connection.execute(query):
         found.setdefault(seq, []).append(KeptText(*kept))
+    return found
+
+
+def listed_in(connection: Connection, first: int, last: int) -> set[int]:
+    """Give the records, from one number to another, that are listed as policies' or verdicts."""
+    found: set[int] = set()
+    for table in (POLICY_CHANGES, VERDICTS):
+        query = select(table.c.seq).where(table.c.seq.between(first, last))
+        found.update(connection.execute(query).scalars())
     return found
 
 

@@ -25,16 +25,43 @@ FIRST: Final = "0" * 64
 """What stands for the hash before the first record."""
 
 Kind = Literal[
+    "concept.remark",
     "decision",
+    "decision.replay",
+    "drift.begin",
+    "drift.end",
     "generation.begin",
     "generation.end",
+    "job.add",
+    "job.delete",
+    "job.end",
     "key.add",
     "key.revoke",
+    "model.changed",
+    "policy.approve",
+    "policy.expire",
+    "policy.propose",
+    "policy.refuse",
+    "policy.revoke",
+    "review.verdict",
+    "rollout.ask",
+    "rollout.promote",
+    "rollout.roll-back",
+    "rollout.start",
     "server.start",
     "server.stop",
     "text.forget",
+    "text.read",
 ]
 """What happened."""
+
+POLICY_KINDS: Final[frozenset[Kind]] = frozenset(
+    {"policy.approve", "policy.expire", "policy.propose", "policy.revoke"}
+)
+"""What changes where a policy stands."""
+
+VERDICT: Final[Kind] = "review.verdict"
+"""What a person says about a decision; its body names that decision's record."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +75,9 @@ class Draft:
 
     texts: Mapping[str, str] = field(default_factory=dict)
     """Texts by role, such as `input`; the record's body gets their salted hashes."""
+
+    waits: bool = False
+    """Whether a person is to decide; then its texts are kept, whatever is done with others."""
 
 
 class Record(NamedTuple):

@@ -9,8 +9,16 @@ from sqlalchemy import Connection
 
 from sparsepath.audit.anchor import Anchor
 from sparsepath.audit.database import Database
-from sparsepath.audit.log import head_in, pages_in, texts_in
-from sparsepath.audit.record import FIRST, KeptText, Record, line_hash, salted_hash
+from sparsepath.audit.log import head_in, listed_in, pages_in, texts_in
+from sparsepath.audit.record import (
+    FIRST,
+    POLICY_KINDS,
+    VERDICT,
+    KeptText,
+    Record,
+    line_hash,
+    salted_hash,
+)
 
 MAX_FAULTS: Final = 20
 """Faults that are told; what follows a fault is often its consequence."""
@@ -75,7 +83,11 @@ class _Chain:
         yield from self._anchored(0, FIRST)
         for page in pages_in(self._connection):
             texts = texts_in(self._connection, page[0].seq, page[-1].seq)
+            listed = listed_in(self._connection, page[0].seq, page[-1].seq)
             for record in page:
+                is_listed = record.kind in POLICY_KINDS or record.kind == VERDICT
+                if is_listed != (record.seq in listed):
+                    yield Fault(record.seq, "the list of policies or verdicts does not fit it")
                 yield from self._links(record)
                 yield from self._anchored(record.seq, record.hash)
                 yield from self._texts(record, texts.get(record.seq, []))

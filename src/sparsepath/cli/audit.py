@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sparsepath.cli.audit_find import find_command, replay_command, report_command
 from sparsepath.cli.database import database_option, user
 from sparsepath.cli.options import json_option
 from sparsepath.errors import ConfigError, RunError
@@ -18,6 +19,10 @@ def audit_command() -> None:
     Every answer of `sparsepath serve` is one record. Each record holds the hash of the one
     before it, so that none can be altered, removed or moved unnoticed.
     """
+
+
+for _command in (find_command, report_command, replay_command):
+    audit_command.add_command(_command)
 
 
 @audit_command.command("show")

@@ -1,4 +1,4 @@
-"""`sparsepath concepts`: what every neuron of a language model stands for."""
+"""`sparsepath concepts`: what every neuron of a sparse model stands for."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from sparsepath.artifacts.neuron import SITES, Neuron
 from sparsepath.cli.concepts_find import compare_command, search_command, track_command
 from sparsepath.cli.concepts_label import label_command
 from sparsepath.cli.concepts_measure import export_command, measure_command
-from sparsepath.cli.concepts_print import print_lines, table
+from sparsepath.cli.concepts_print import lang_option, print_lines, table
 from sparsepath.cli.options import json_option
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
 from sparsepath.config import LANGUAGES, Language
@@ -26,7 +26,7 @@ model_argument = click.argument("model", type=click.Path(path_type=Path))
 
 @click.group("concepts")
 def concepts_command() -> None:
-    """Find out what every neuron of a language model stands for."""
+    """Find out what every neuron of a sparse model stands for."""
 
 
 @concepts_command.command("build")
@@ -64,6 +64,14 @@ def concepts_command() -> None:
     help="Catalogue the latents of this sparse autoencoder over MODEL instead of neurons.",
 )
 @click.option(
+    "--text-column",
+    help="Of a table for a classifier: its column of texts.  [default: found and announced]",
+)
+@click.option(
+    "--label-column",
+    help="The same of its labels.  [default: found and announced, if there is one]",
+)
+@click.option(
     "--vectors/--no-vectors",
     default=DEFAULTS.vectors,
     show_default=True,
@@ -77,6 +85,14 @@ def concepts_command() -> None:
     help="That MODEL reads CORPUS in; each holds MODEL in memory.",
 )
 @click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="local",
+    metavar="[ADDRESS]",
+    help="Read CORPUS on a Ray cluster (extra `ray`): --ray=ADDRESS, or --ray alone, behind the "
+    "arguments, for one of this machine. With --processes 1 it has a task for each processor.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="The file.  [default: concepts.sqlite in MODEL or the autoencoder]",
@@ -88,8 +104,9 @@ def build_command(
     """Catalogue the neurons of MODEL by what fires them in CORPUS.
 
     MODEL is a TopK language model, its folder or that of its training. CORPUS is a text file, a
-    JSON-lines or parquet file, a folder of them, or `stdlib`. After Ctrl-C the same command goes
-    on. The catalogue of an autoencoder lies beside it: name that one in place of MODEL later.
+    JSON-lines or parquet file, a folder of them, or `stdlib`. Of a sparse classifier CORPUS is a
+    table of texts; labels in it tell for which classes neurons fire. After Ctrl-C the same command
+    goes on. The catalogue of an autoencoder lies beside it: name that one in place of MODEL later.
 
     \b
     Example:
@@ -126,9 +143,16 @@ def build_command(
 )
 @click.option("--limit", default=20, show_default=True, help="Lines; 0 lists all.")
 @click.option("--by-layer", is_flag=True, help="Sum up each layer instead.")
+@lang_option
 @json_option
 def list_command(
-    model: Path, order: Order, limit: int, by_layer: bool, as_json: bool, **wanted: Any
+    model: Path,
+    order: Order,
+    limit: int,
+    by_layer: bool,
+    lang: Language,
+    as_json: bool,
+    **wanted: Any,
 ) -> None:
     """List the neurons of MODEL with their labels.
 
@@ -136,7 +160,7 @@ def list_command(
     Example:
       $ sparsepath concepts list runs/stdlib-lm-topk --layer 1 --limit 5
     """
-    with Catalogue(model) as catalogue:
+    with Catalogue(model, lang) as catalogue:
         if by_layer:
             summaries = [summary._asdict() for summary in layer_summaries(catalogue)]
             click.echo(json.dumps(summaries, indent=2) if as_json else table(summaries))
@@ -171,7 +195,7 @@ def show_command(
     """
     from sparsepath.report.neuron import neuron_html, neuron_json, print_neuron
 
-    with Catalogue(model) as catalogue:
+    with Catalogue(model, lang) as catalogue:
         card = catalogue.card(Neuron.parse(neuron))
         facts = catalogue.facts
     if html is not None:

@@ -8,11 +8,20 @@ from typing import Any
 import click
 
 from sparsepath.artifacts.catalogue import Catalogue
+from sparsepath.artifacts.catalogue_classes import search_known_classes
 from sparsepath.artifacts.catalogue_query import search_words
 from sparsepath.artifacts.neuron import SITES, Neuron
-from sparsepath.cli.concepts_print import filtered, print_hits, print_life, table, track_json
+from sparsepath.cli.concepts_print import (
+    filtered,
+    lang_option,
+    print_hits,
+    print_life,
+    table,
+    track_json,
+)
 from sparsepath.cli.options import json_option
 from sparsepath.concepts.options import CatalogueOptions
+from sparsepath.config import Language
 from sparsepath.errors import ConfigError, needs_extra
 
 DEFAULTS = CatalogueOptions()
@@ -23,19 +32,21 @@ DEFAULTS = CatalogueOptions()
 @click.argument("words", required=False)
 @click.option("--meaning", is_flag=True, help="Find labels near in meaning to WORDS.")
 @click.option("--prompt", help="Find what fires in this text instead.")
-@click.option("--for", "wanted", help="Find what fires for this label of --table instead.")
+@click.option("--for", "wanted", help="Find what fires for texts of this class instead.")
 @click.option("--not", "other", help="... and not for this one.  [default: all others]")
 @click.option(
     "--table",
     "labelled",
     type=click.Path(path_type=Path),
-    help="Labelled table, as `sparsepath poc` reads it.",
+    help="Labelled table with these classes, as `sparsepath poc` reads it.  "
+    "[default: what the catalogue of a classifier was made on]",
 )
 @click.option("--layer", type=int, help="Only this layer.")
 @click.option("--site", type=click.Choice(SITES), help="Only this site.")
 @click.option("--min-score", type=float, help="Only labels at least this good.")
 @click.option("--max-rate", type=float, help="Only neurons that fire at no more of the tokens.")
 @click.option("--limit", default=10, show_default=True, help="Lines; 0 lists all.")
+@lang_option
 @json_option
 def search_command(  # noqa: PLR0913 - one option each
     model: Path,
@@ -46,6 +57,7 @@ def search_command(  # noqa: PLR0913 - one option each
     other: str | None,
     labelled: Path | None,
     limit: int,
+    lang: Language,
     as_json: bool,
     **only: Any,
 ) -> None:
@@ -57,11 +69,13 @@ def search_command(  # noqa: PLR0913 - one option each
       $ sparsepath concepts search runs/stdlib-lm-topk --prompt "def main("
     """
     given = [words is not None, prompt is not None, wanted is not None]
-    if sum(given) != 1 or (wanted is None) != (labelled is None) or (other and not wanted):
-        raise click.UsageError("give WORDS, or --prompt, or --for with --table")
-    with Catalogue(model) as catalogue:
+    if sum(given) != 1 or (wanted is None and (labelled or other)):
+        raise click.UsageError("give WORDS, or --prompt, or --for, perhaps with --not and --table")
+    with Catalogue(model, lang) as catalogue:
         if words is not None and not meaning:
             hits = search_words(catalogue, words)
+        elif wanted is not None and labelled is None:
+            hits = search_known_classes(catalogue, wanted, other)
         else:
             with needs_extra("train", "sparsepath concepts search"):
                 from sparsepath.concepts import search

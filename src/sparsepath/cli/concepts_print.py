@@ -7,6 +7,15 @@ import click
 
 from sparsepath.artifacts.catalogue_query import Hit
 from sparsepath.artifacts.catalogue_schema import NeuronLine
+from sparsepath.config import LANGUAGES
+
+lang_option = click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    default=LANGUAGES[0],
+    show_default=True,
+    help="Language of automatic labels.",
+)
 
 if TYPE_CHECKING:
     from sparsepath.concepts.track import Life, Track

@@ -1,7 +1,7 @@
 """`sparsepath keys`: who may ask a server what."""
 
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -26,10 +26,14 @@ def keys_command() -> None:
 )
 @click.option("--days", type=float, default=90.0, show_default=True, help="Days until it expires.")
 @click.option("--never-expires", is_flag=True, help="Make a key without an end.")
+@click.option(
+    "--per-minute", type=click.IntRange(min=1), help="Requests and texts in a minute, at most."
+)
+@click.option("--per-day", type=click.IntRange(min=1), help="Requests and texts in a day (UTC).")
 @database_option
 @json_option
 def add_command(
-    name: str, role: Role, days: float, never_expires: bool, database: str, as_json: bool
+    name: str, role: Role, days: float, database: str, as_json: bool, **options: Any
 ) -> None:
     """Make a key for NAME and print it, this once.
 
@@ -38,16 +42,18 @@ def add_command(
       $ sparsepath keys add ticket-router --role viewer --days 365
     """
     from sparsepath.audit.database import open_database
-    from sparsepath.audit.keys import add_key
+    from sparsepath.audit.keys import KeyLimits, add_key
 
+    limits = KeyLimits(options["per_minute"], options["per_day"])
+    ends = None if options["never_expires"] else days
     with open_database(database) as opened:
-        new = add_key(opened, name, role, days=None if never_expires else days, by=user())
+        new = add_key(opened, name, role, days=ends, limits=limits, by=user())
     if as_json:
         click.echo(json.dumps(new.key._asdict() | {"secret": new.secret}, indent=2))
         return
     click.echo(new.secret)
-    ends = f"expires {new.key.expires}" if new.key.expires else "never expires"
-    click.echo(f"key {new.key.id} for {name}, {role}, {ends}; it cannot be shown again", err=True)
+    told = f"expires {new.key.expires}" if new.key.expires else "never expires"
+    click.echo(f"key {new.key.id} for {name}, {role}, {told}; it cannot be shown again", err=True)
 
 
 @keys_command.command("list")
@@ -63,16 +69,21 @@ def list_command(database: str, as_json: bool) -> None:
     from sparsepath.audit.clock import now
     from sparsepath.audit.database import open_database
     from sparsepath.audit.keys import list_keys
+    from sparsepath.audit.usage import used_on
 
     with open_database(database, must_exist=True) as opened:
-        keys = list_keys(opened)
+        keys, used = list_keys(opened), used_on(opened, now()[:10])
     if as_json:
-        click.echo(json.dumps([key._asdict() for key in keys], indent=2))
+        told = [key._asdict() | {"used_today": used.get(key.id, 0)} for key in keys]
+        click.echo(json.dumps(told, indent=2))
         return
     for key in keys:
         state = "revoked" if key.revoked else "valid" if key.is_valid(now()) else "expired"
+        minute = f"  {key.per_minute}/min" if key.per_minute else ""
+        day = f"  {used.get(key.id, 0)} of {key.per_day}/day" if key.per_day else ""
         click.echo(
             f"{key.id}  {state:<8}  {key.role:<8}  {key.expires or 'no end':<27}  {key.name}"
+            f"{minute}{day}"
         )
 
 

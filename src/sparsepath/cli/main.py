@@ -14,6 +14,7 @@ from sparsepath.cli.bench import bench_command
 from sparsepath.cli.concepts import concepts_command
 from sparsepath.cli.convert import convert_command
 from sparsepath.cli.doctor import doctor_command
+from sparsepath.cli.drift import drift_command
 from sparsepath.cli.evaluate import evaluate_command
 from sparsepath.cli.explain import explain_command
 from sparsepath.cli.export import export_command
@@ -21,8 +22,11 @@ from sparsepath.cli.generate import generate_command
 from sparsepath.cli.keys import keys_command
 from sparsepath.cli.pathways import pathways_command
 from sparsepath.cli.poc import poc_command
+from sparsepath.cli.policy import policy_command
 from sparsepath.cli.predict import predict_command
 from sparsepath.cli.report import report_command
+from sparsepath.cli.review import review_command
+from sparsepath.cli.rollout import rollout_command
 from sparsepath.cli.serve import serve_command
 from sparsepath.cli.steering import steering_command
 from sparsepath.cli.train import train_command
@@ -86,7 +90,11 @@ for _command in (
     concepts_command,
     serve_command,
     audit_command,
+    policy_command,
+    review_command,
     keys_command,
+    rollout_command,
+    drift_command,
     doctor_command,
     bench_command,
 ):

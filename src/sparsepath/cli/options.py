@@ -70,7 +70,8 @@ sae_option = click.option(
     "--sae",
     "autoencoder",
     type=click.Path(path_type=Path, file_okay=False),
-    help='Edits are of latents of this sparse autoencoder over MODEL, as in "L02/233+4".',
+    help="Edits are of latents of this sparse autoencoder over MODEL, as in `L02/233+4`; `try` "
+    "also sets, scales and suppresses.",
 )
 
 _STEER = (

@@ -21,13 +21,15 @@ from sparsepath.runtime.manifest import Precision
     type=click.Choice(get_args(Precision)),
     help="Which graph to run.  [default: what the run recommends, else fp32]",
 )
+@click.option("--preset", help="Steer a sparse classifier by a preset of MODEL: name, or file.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads.  [default: all]")
-def predict_command(
+def predict_command(  # noqa: PLR0913 - options
     model: Path,
     data: Path,
     out: Path,
     text_column: str | None,
     precision: Precision | None,
+    preset: str | None,
     threads: int | None,
 ) -> None:
     """Write a label and its probability for every row of DATA.
@@ -52,6 +54,7 @@ def predict_command(
             text_column=text_column,
             precision=chosen,
             threads=threads,
+            preset=preset,
         )
     click.echo(f"model: {found.folder} ({chosen}); text column: {done.text_column}", err=True)
     for note in done.notes:

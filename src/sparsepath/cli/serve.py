@@ -31,15 +31,42 @@ from sparsepath.runtime.manifest import Precision
 @click.option("--needs-keys", is_flag=True, help="Demand keys on this machine too.")
 @database_option
 @click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder whose runs and catalogues the page may show.  [default: the model's own]",
+)
+@click.option(
     "--keep-texts",
     is_flag=True,
     help="Keep users' texts beside the audit log, until `sparsepath audit forget`.",
+)
+@click.option(
+    "--needs-policy",
+    is_flag=True,
+    help="Steer a language model only as an approved policy allows, also where it has none.",
+)
+@click.option(
+    "--review-below",
+    metavar="CONFIDENCE",
+    help="Let decisions wait for a person whose label is less probable; `poc` takes what the run "
+    "found. Their texts are kept, also without --keep-texts.",
 )
 @click.option("--log-texts", is_flag=True, help="Write users' texts to standard error too.")
 @click.option(
     "--anchor",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File elsewhere that gets the log's newest hash every minute.",
+)
+@click.option(
+    "--strict-model",
+    is_flag=True,
+    help="Give no answers while the model's folder holds something else than what was loaded.",
+)
+@click.option(
+    "--drift-window",
+    default=500,
+    show_default=True,
+    help="Answers that are compared with the PoC at a time.",
 )
 @click.option(
     "--precision",
@@ -72,15 +99,29 @@ from sparsepath.runtime.manifest import Precision
 @click.option(
     "--timeout-s", default=30.0, show_default=True, help="Seconds until an answer is given up."
 )
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="sparsepath-store",
+    show_default=True,
+    help="Folder of jobs: their tables, logs and run folders.",
+)
+@click.option(
+    "--jobs", default=1, show_default=True, help="Jobs that run at the same time; others wait."
+)
+@click.option(
+    "--max-upload-mb", default=64, show_default=True, help="Size of a table that is sent, at most."
+)
 def serve_command(
     model: Path,
     database: str,
     precision: Precision | None,
     form: Form,
     threads: int,
+    review_below: str | None,
     **options: Any,
 ) -> None:
-    """Answer requests for MODEL over HTTP; every answer leaves a record.
+    """Answer requests for MODEL over HTTP, each on record.
 
     MODEL is a model folder such as RUN/models/NAME, or a run folder, which stands for the
     model that the run recommends; or the folder of a language model, for clients of OpenAI's
@@ -93,7 +134,10 @@ def serve_command(
     from sparsepath.audit.database import open_database
     from sparsepath.server.options import ServeOptions
     from sparsepath.server.serve import load_model, serve
+    from sparsepath.server.threshold import read_threshold
 
+    if review_below is not None:
+        options["review_below"] = read_threshold(review_below, model)
     asked = ServeOptions(**options)
     loaded = load_model(model, asked, precision=precision, form=form, threads=threads)
     with open_database(database) as opened:

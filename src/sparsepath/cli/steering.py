@@ -1,4 +1,4 @@
-"""`sparsepath steering`: edit neurons of a language model, and keep what works."""
+"""`sparsepath steering`: edit neurons of a sparse model, and keep what works."""
 
 import json
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sparsepath.artifacts.model_files import find_classifier
 from sparsepath.cli.generate import generate_command
 from sparsepath.cli.options import (
     form_option,
@@ -15,6 +16,7 @@ from sparsepath.cli.options import (
     steer_options,
     writing_options,
 )
+from sparsepath.cli.steering_classes import refuse_given, save_classes, show_classes
 from sparsepath.cli.steering_sweep import sweep_command
 from sparsepath.config import Form, GenerateOptions
 
@@ -24,7 +26,7 @@ TRIED = GenerateOptions(tokens=40, temperature=0.8, top_p=0.95)
 
 @click.group("steering")
 def steering_command() -> None:
-    """Edit single neurons of a language model while it writes."""
+    """Edit single neurons of a model while it works."""
 
 
 steering_command.add_command(sweep_command)
@@ -42,7 +44,10 @@ steering_command.add_command(sweep_command)
 )
 @form_option("int8")
 @json_option
+@click.pass_context
 def try_command(  # noqa: PLR0913 - options
+    context: click.Context,
+    /,
     model: Path,
     prompt: str,
     preset: str | None,
@@ -57,10 +62,16 @@ def try_command(  # noqa: PLR0913 - options
 ) -> None:
     """Show what MODEL writes after PROMPT, unsteered and steered, on the same seeds.
 
+    Of a sparse classifier PROMPT is the text, and what is shown are the probabilities of labels.
+
     \b
     Example:
       $ sparsepath steering try runs/stdlib-lm-topk "def main(" --steer "L02/117=8"
     """
+    if find_classifier(model) is not None:
+        refuse_given(context, "dense_sites", "autoencoder", "samples", "form", *options)
+        show_classes(model, prompt, steer, preset, unsafe_strength, as_json)
+        return
     from sparsepath.evaluate.steering import Steering, try_steering
 
     asked = GenerateOptions(**options)
@@ -108,7 +119,8 @@ def save_command(  # noqa: PLR0913 - options
     """Keep edits in MODEL's folder, as presets/NAME.json.
 
     A preset belongs to these weights: `generate --preset`, `steering apply` and the Python Engine
-    refuse it for others, and after it was edited by hand.
+    refuse it for others, and after it was edited by hand. Of a sparse classifier `predict --preset`
+    uses it.
 
     \b
     Example:
@@ -117,7 +129,8 @@ def save_command(  # noqa: PLR0913 - options
     from sparsepath.evaluate.steering import Steering, save_preset
 
     steering = Steering(steer, preset, dense_sites, unsafe_strength, autoencoder)
-    click.echo(save_preset(model, name, steering, note=note, author=author))
+    save = save_preset if find_classifier(model) is None else save_classes
+    click.echo(save(model, name, steering, note=note, author=author))
 
 
 @steering_command.command("apply")
@@ -133,10 +146,16 @@ def apply_command(
 ) -> None:
     """Let MODEL write on after PROMPT with a preset; the same as `generate --preset`.
 
+    A sparse classifier answers PROMPT, as in `steering try`.
+
     \b
     Example:
       $ sparsepath steering apply runs/stdlib-lm-topk "def main(" --name plain
     """
+    if find_classifier(model) is not None:
+        refuse_given(context, *(set(options) - {"as_json"}))
+        show_classes(model, prompt, (), name, unsafe_strength=False, as_json=options["as_json"])
+        return
     context.invoke(generate_command, model=model, prompt=prompt, preset=name, **options)
 
 

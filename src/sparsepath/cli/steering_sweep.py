@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparsepath.artifacts.model_files import find_classifier
 from sparsepath.cli.options import form_option, json_option
+from sparsepath.cli.steering_classes import refuse_given, sweep_a_classifier
 from sparsepath.config import Form, SweepOptions
 from sparsepath.errors import ConfigError
 
 if TYPE_CHECKING:
     from sparsepath.artifacts.steering_sweep import Sweep, SweepPoint
     from sparsepath.steering.judge import Judge
+
+
+_FOR_WRITING = (
+    "words", "classifier", "label", "prompts", "form", "positions", "samples", "tokens",
+    "temperature", "top_p", "neutral", "n_neutral", "random_directions", "mean_difference",
+    "prompt_baseline", "is_dense_allowed",
+)  # fmt: skip
+"""Options that say nothing to a classifier."""
 
 
 def _setting(
@@ -66,6 +76,12 @@ def _setting(
     help="Compare with the direction between the means of two corpora.",
 )
 @_setting("prompt_baseline", str, "Compare with this text before every prompt.")
+@click.option(
+    "--scores",
+    "scored",
+    is_flag=True,
+    help="Score outputs for concept, fluency and relevance too, and all together.",
+)
 @click.option("--unsafe-strength", is_flag=True, help="Allow strengths beyond the limit.")
 @click.option(
     "--dense-sites",
@@ -73,16 +89,31 @@ def _setting(
     is_flag=True,
     help="Also edit what a sparse model leaves dense.",
 )
+@click.option(
+    "--target", help="Of a sparse classifier: label that rows of --labelled are to turn to."
+)
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    help="Of a sparse classifier: label of rows that are to turn (several times).  [default: all "
+    "but the target]",
+)
 @form_option("int8")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="JSON file of the results.")
 @json_option
+@click.pass_context
 def sweep_command(  # noqa: PLR0913 - options
+    context: click.Context,
+    /,
     model: Path,
     neurons: tuple[str, ...],
     words: str | None,
     classifier: Path | None,
     label: str | None,
     prompts: tuple[str, ...],
+    target: str | None,
+    sources: tuple[str, ...],
     form: Form,
     out: Path | None,
     as_json: bool,
@@ -93,6 +124,9 @@ def sweep_command(  # noqa: PLR0913 - options
     The concept is judged by words or by a classifier, never by the neuron. Side effects are bits
     per byte on neutral texts and repeated 4-grams; every strength has the same seeds.
 
+    Of a sparse classifier it is the share of rows of --labelled that get the label --target, and
+    the accuracy on the other rows.
+
     \b
     Example:
       $ sparsepath steering sweep runs/stdlib-lm-topk --steer L01/5 --words error,raise*
@@ -100,6 +134,15 @@ def sweep_command(  # noqa: PLR0913 - options
     from sparsepath.artifacts.store import write_json_atomic
     from sparsepath.evaluate.steering_sweep import PROMPTS, sweep_steering
 
+    if find_classifier(model) is not None:
+        refuse_given(context, *_FOR_WRITING)
+        sweep_a_classifier(model, neurons, target, sources, out, as_json, **options)
+        return
+    if target is not None or sources:
+        raise ConfigError(
+            "--target and --from are for classifiers",
+            hint="judge what a language model writes by --words, or by --classifier and --label",
+        )
     judge = _judge(words, classifier, label)
     found = sweep_steering(
         model,
@@ -143,9 +186,10 @@ def _judge(words: str | None, classifier: Path | None, label: str | None) -> "Ju
 def _line(point: "SweepPoint") -> str:
     """Say the figures of one point."""
     strength = "" if point.strength is None else f" {point.strength:g}"
+    scored = "" if point.scores is None else f", score {point.scores.together:.2f}"
     return (
         f"{point.way}{strength}: {point.share:.0%} of {point.n} outputs, bits per byte "
-        f"{point.bits_ratio - 1:+.1%}, repetition {point.repetition:.1%}"
+        f"{point.bits_ratio - 1:+.1%}, repetition {point.repetition:.1%}{scored}"
     )
 
 
@@ -156,6 +200,8 @@ def _print_table(found: "Sweep") -> None:
 
     has_accuracy = any(point.accuracy is not None for point in found.points)
     names = ["way", "strength", "outputs with it", "bits/byte", "change", "repetition", "fluent"]
+    is_scored = any(point.scores is not None for point in found.points)
+    names += ["concept", "fluency", "relevance", "score"] * is_scored
     table = Table(
         *names, *["accuracy"] * has_accuracy, title=f"{', '.join(found.neurons)}: {found.judge}"
     )
@@ -170,6 +216,9 @@ def _print_table(found: "Sweep") -> None:
             f"{point.repetition:.1%}",
             "yes" if point.is_fluent else "no",
         ]
+        if (scores := point.scores) is not None:
+            parts = (scores.concept, scores.fluency, scores.relevance, scores.together)
+            row += [f"{part:.2f}" for part in parts]
         if point.accuracy is not None:
             row.append(f"{point.accuracy:.1%}")
         table.add_row(*row)

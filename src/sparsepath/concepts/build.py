@@ -8,38 +8,36 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
-from sparsepath.artifacts.catalogue import CATALOGUE_FILE, stamp_files
-from sparsepath.artifacts.catalogue_schema import CatalogueFacts, WeightsStamp
+from sparsepath.artifacts.catalogue import CATALOGUE_FILE
+from sparsepath.artifacts.catalogue_schema import CatalogueFacts, ClassFacts
 from sparsepath.artifacts.catalogue_write import NeuronRow, Writer, new_catalogue
-from sparsepath.artifacts.model_files import locate_language_model
-from sparsepath.artifacts.neuron import Site
+from sparsepath.artifacts.model_files import find_classifier
 from sparsepath.artifacts.provenance import now_utc, package_versions
+from sparsepath.concepts.classifiers import classifier_subject
+from sparsepath.concepts.cluster import record_on_cluster
 from sparsepath.concepts.contrast import text_rows
-from sparsepath.concepts.directions import directions
-from sparsepath.concepts.familiar import unfamiliar
 from sparsepath.concepts.judge import LEAST_SCORE
-from sparsepath.concepts.latents import Latents, load_latents
+from sparsepath.concepts.language import language_subject
+from sparsepath.concepts.latents import Latents
 from sparsepath.concepts.meaning import meaning_clusters
 from sparsepath.concepts.neurons import Text, neurons_of
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
 from sparsepath.concepts.processes import Job, record_in_processes
 from sparsepath.concepts.questions import Part, Questions
-from sparsepath.concepts.record import WHOLE, Recording, Share, Tell, as_it_is, record
+from sparsepath.concepts.record import Recording, Share, Tell, record
 from sparsepath.concepts.recorded import Recorded, recorded
 from sparsepath.concepts.rows import RowSettings
 from sparsepath.concepts.shards import Shards
+from sparsepath.concepts.subject import Corpus, Subject
 from sparsepath.concepts.together import Patterns
 from sparsepath.concepts.vectors import embed, find_encoder
 from sparsepath.concepts.vocabulary import token_bytes
-from sparsepath.errors import ConfigError, ModelError
-from sparsepath.models.language_folder import load_language_model
-from sparsepath.trace.hidden import SitePlace, dense_places, sparse_places
+from sparsepath.errors import ConfigError
+from sparsepath.trace.hidden import SitePlace
 
 Say = Callable[[str], None]
 """Called with a sentence on what is done."""
@@ -52,37 +50,6 @@ class Built(NamedTuple):
     """The file."""
     facts: CatalogueFacts
     """What stands in it."""
-
-
-class _Subject(NamedTuple):
-    """A model that is catalogued."""
-
-    folder: Path
-    files: list[WeightsStamp]
-    model: PreTrainedModel
-    tokenizer: Tokenizer
-    places: list[SitePlace]
-    is_sparse: bool
-    latents: Latents | None = None
-    """Of an autoencoder, which stand in the place of neurons."""
-
-    @property
-    def home(self) -> Path:
-        """Where its catalogue belongs."""
-        return self.folder if self.latents is None else self.latents.folder
-
-    def record(self, recording: Recording, work: Path, tell: Tell, share: Share = WHOLE) -> Shards:
-        """Record what fires; as `concepts.record.record`."""
-        read = as_it_is if self.latents is None else self.latents.read
-        return record(self.model, self.tokenizer, recording, work, tell, share, read)
-
-    @property
-    def is_two_sided(self) -> bool:
-        """Whether the two signs of an entry are neurons of their own."""
-        config: Any = self.model.config
-        of_neurons = self.is_sparse and self.latents is None
-        by_magnitude = of_neurons and config.topk_by == "magnitude"
-        return bool(by_magnitude and not config.topk_positive)
 
 
 def build_catalogue(
@@ -110,35 +77,41 @@ def build_catalogue(
         RunError: if the disk is full or the place may not be written to.
     """
     options = options or CatalogueOptions()
-    subject = _subject(Path(model), options)
+    subject = load_subject(Path(model), options)
     path = out or subject.home / CATALOGUE_FILE
     _check_home(path, subject)
     work = path.with_name(f".{path.name}.recording")
-    hashes = {file.name: file.sha256 for file in subject.files}
-    recording = _recording(subject, corpus, options, hashes)
+    read = subject.corpus(corpus, options.columns)
+    recording = _recording(subject, read, corpus, options)
+    for note in read.notes:
+        say(note)
     n_all = options.tokens
-    warning = unfamiliar(corpus, subject.tokenizer, subject.folder)
-    if warning is not None:
-        say(f"warning: {warning}")
+    if read.warning is not None:
+        say(f"warning: {read.warning}")
 
     def tell(n: int) -> None:
         say(f"read {n:,} tokens" + (f" of {n_all:,}" if n_all else ""))
 
-    if options.processes == 1:
-        shards = subject.record(recording, work, tell)
+    if options.ray is not None:
+        say(f"reading on a Ray cluster ({options.ray})")
+        job = Job(model=str(model), corpus=corpus, options=options)
+        shards = record_on_cluster(job, recording, work, tell)
+    elif options.processes == 1:
+        shards = record(read.source, recording, work, tell)
     else:
         say(f"reading in {options.processes} processes")
         job = Job(model=str(model), corpus=corpus, options=options)
         shards = record_in_processes(job, recording, work, tell)
-    config = subject.model.config
-    pieces = token_bytes(subject.tokenizer, int(config.vocab_size))
-    text = _text(recorded(shards, pieces, corpus), subject.model)
+    pieces = token_bytes(subject.tokenizer, subject.n_vocabulary)
+    text = _text(recorded(shards, pieces, corpus, read.labels), subject)
     with new_catalogue(path) as writer:
         writer.tokens(pieces, text.recorded.counts.tolist())
         writer.text(text_rows(text.finding, text.held_out))
         scores = _write_neurons(writer, _rows(shards, subject, text, say), options, say)
-        facts = _facts(subject, corpus, shards, text, scores)
-        facts.warnings.extend([] if warning is None else [warning])
+        facts = _facts(subject, corpus, shards, text, scores).model_copy(
+            update={"columns": list(read.columns)}
+        )
+        facts.warnings.extend([] if read.warning is None else [read.warning])
         writer.facts(facts)
     shutil.rmtree(work)
     return Built(path, facts)
@@ -156,85 +129,58 @@ def record_share(job: Job, work: Path, tell: Tell, share: Share) -> None:
     Raises:
         SparsepathError: as `build_catalogue`.
     """
-    subject = _subject(Path(job.model), job.options)
-    hashes = {file.name: file.sha256 for file in subject.files}
-    recording = _recording(subject, job.corpus, job.options, hashes)
-    subject.record(recording, work, tell, share)
+    subject = load_subject(Path(job.model), job.options)
+    read = subject.corpus(job.corpus, job.options.columns)
+    recording = _recording(subject, read, job.corpus, job.options)
+    record(read.source, recording, work, tell, share)
 
 
-def _subject(path: Path, options: CatalogueOptions) -> _Subject:
-    """Load a model and choose its places.
+def load_subject(path: Path, options: CatalogueOptions) -> Subject:
+    """Load what is to be catalogued.
+
+    Args:
+        path: folder of a model, or of the training that made it.
+        options: of the catalogue.
 
     Raises:
-        ConfigError: if a site is not sparse, or dense and sparse are mixed up.
-        ModelError: if it is dense and nothing is said of how to read it.
+        ConfigError: if a site is not sparse, or options are for another kind of model.
+        ModelError: if it cannot be read, or is dense and nothing is said of how to read it.
     """
-    folder = locate_language_model(path)
-    files = stamp_files(folder)  # before weights are read: what changes later is noticed
-    model, tokenizer = load_language_model(folder)
-    if options.autoencoder is not None:
-        latents = load_latents(options.autoencoder, model, folder, options.dense_k)
-        place = [latents.place]
-        return _Subject(folder, files, model, tokenizer, place, latents.is_exact, latents)
-    places = sparse_places(model, options.sites)
-    if not options.sites and any(place.site == "block_out" for place in places):
-        places = [place for place in places if place.site == "block_out"]
-    if places and options.dense_k is not None:
-        raise ConfigError(
-            f"{folder} is sparse already: it keeps {places[0].k} of {places[0].width} entries",
-            hint="leave --dense-k out",
-        )
-    if places:
-        return _Subject(folder, files, model, tokenizer, places, is_sparse=True)
-    if options.dense_k is None:
-        raise ModelError(
-            f"{folder} is a dense model: every neuron fires at every token",
-            hint=f"make it sparse with: sparsepath convert {folder} CORPUS --k K; or, to compare, "
-            "give --dense-k K, which takes the K largest entries of each hidden state",
-        )
-    sites: Sequence[Site] = options.sites or ("block_out",)
-    dense = dense_places(model, sites)
-    narrow = [place for place in dense if not 1 <= options.dense_k < place.width]
-    if narrow:
-        raise ConfigError(
-            f"--dense-k {options.dense_k} of {narrow[0].width} entries",
-            hint=f"choose 1 to {narrow[0].width - 1}",
-        )
-    taken = [place._replace(k=options.dense_k) for place in dense]
-    return _Subject(folder, files, model, tokenizer, taken, is_sparse=False)
+    folder = find_classifier(path)
+    if folder is not None:
+        return classifier_subject(folder, options)
+    return language_subject(path, options)
 
 
-def _recording(
-    subject: _Subject, corpus: str, options: CatalogueOptions, digests: dict[str, str]
-) -> Recording:
+def _recording(subject: Subject, corpus: Corpus, name: str, options: CatalogueOptions) -> Recording:
     """Say what is recorded.
 
     Raises:
         ConfigError: if rows are longer than what the model was trained on.
     """
-    longest = int(subject.model.config.max_position_embeddings)
-    length = options.length or min(ROW_TOKENS, longest)
-    if length > longest:
+    length = options.length or min(ROW_TOKENS, subject.longest)
+    if length > subject.longest:
         raise ConfigError(
-            f"--length {length}, but the model reads {longest} tokens",
-            hint=f"choose at most {longest}",
+            f"--length {length}, but the model reads {subject.longest} tokens",
+            hint=f"choose at most {subject.longest}",
         )
+    digests = {file.name: file.sha256 for file in subject.files}
     tokenizer = digests.pop("tokenizer.json", "")
     whole = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
-    end = subject.model.config.eos_token_id
     return Recording(
         model_sha256=whole,
         tokenizer_sha256=tokenizer,
         places=tuple(subject.places),
         rows=RowSettings(
-            source=corpus,
+            source=name,
             length=length,
             share_held_out=options.held_out,
-            end_id=end[0] if isinstance(end, list) else end,
+            end_id=subject.end_id,
         ),
         n_tokens=options.tokens,
         is_sparse=subject.is_sparse,
         autoencoder_sha256=_digest(subject.latents),
+        columns=corpus.columns,
     )
 
 
@@ -246,7 +192,7 @@ def _digest(latents: Latents | None) -> str:
     return hashlib.sha256(repr(files).encode()).hexdigest()
 
 
-def _check_home(path: Path, subject: _Subject) -> None:
+def _check_home(path: Path, subject: Subject) -> None:
     """Keep latents out of the model's folder, whose catalogue names neurons.
 
     Raises:
@@ -259,10 +205,9 @@ def _check_home(path: Path, subject: _Subject) -> None:
         )
 
 
-def _text(read: Recorded, model: PreTrainedModel) -> Text:
+def _text(read: Recorded, subject: Subject) -> Text:
     """Find out what may be asked of the text."""
-    table: Any = model.get_input_embeddings()
-    embedding = table.weight.detach().float().numpy()
+    embedding = subject.embedding.numpy()
     clusters, n_clusters = meaning_clusters(read, embedding)
     finding = Part(read, clusters, held_out=False)
     held_out = Part(read, clusters, held_out=True)
@@ -271,12 +216,11 @@ def _text(read: Recorded, model: PreTrainedModel) -> Text:
     )
 
 
-def _rows(shards: Shards, subject: _Subject, text: Text, say: Say) -> Iterator[NeuronRow]:
+def _rows(shards: Shards, subject: Subject, text: Text, say: Say) -> Iterator[NeuronRow]:
     """Describe every neuron."""
     for number, place in enumerate(subject.places, start=1):
         say(f"labelling {place.site} of layer {place.layer} ({number} of {len(subject.places)})")
-        own = None if subject.latents is None else subject.latents.directions()
-        effects = directions(subject.model, place, own)
+        effects = subject.effects(place)
         yield from neurons_of(shards, place, text, effects, is_two_sided=subject.is_two_sided)
 
 
@@ -289,7 +233,7 @@ class _Scores(NamedTuple):
 
 
 def _facts(
-    subject: _Subject, corpus: str, shards: Shards, text: Text, scores: _Scores
+    subject: Subject, corpus: str, shards: Shards, text: Text, scores: _Scores
 ) -> CatalogueFacts:
     """Say what the catalogue is of."""
     state = shards.state()
@@ -319,6 +263,8 @@ def _facts(
         encoder=scores.encoder,
         bytes_per_kept=_bytes_per_kept(shards, subject.places, text.recorded),
         versions=package_versions(),
+        kind=subject.kind,
+        classes=_classes(text.recorded),
     )
 
 
@@ -356,3 +302,15 @@ def _layers(places: Sequence[SitePlace]) -> dict[str, list[int]]:
 def _bytes_per_kept(shards: Shards, places: Sequence[SitePlace], text: Recorded) -> float:
     """Give the bytes on disk of each kept activation."""
     return shards.size_bytes() / (text.tokens.size * sum(place.k for place in places))
+
+
+def _classes(text: Recorded) -> list[ClassFacts]:
+    """Count the texts of each class that were read."""
+    if text.texts is None or text.labels is None:
+        return []
+    read = np.unique(text.texts)
+    counts = np.bincount(text.labels.numbers[read], minlength=len(text.labels.names))
+    return [
+        ClassFacts(name=name, n_texts=n)
+        for name, n in zip(text.labels.names, counts.tolist(), strict=True)
+    ]

@@ -83,6 +83,9 @@ def _as_model(state: Path, finished: Path, folder: Path) -> None:
         with safe_open(state, framework="pt") as file:
             names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118
             tensors = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
+            with safe_open(finished / WEIGHTS, framework="pt") as model:
+                # Counters of a training are not part of a model.
+                tensors = {name: tensors[name] for name in model.keys() if name in tensors}  # noqa: SIM118
     except (SafetensorError, OSError) as err:
         raise RunError(
             f"{state} is damaged ({err})", hint="delete this checkpoint's folder"

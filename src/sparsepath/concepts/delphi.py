@@ -29,7 +29,7 @@ from safetensors.numpy import save
 
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.store import folder_atomic, write_bytes_atomic, write_json_atomic
-from sparsepath.concepts.record import Recording, as_it_is, record
+from sparsepath.concepts.record import Recording, record
 from sparsepath.concepts.rows import RowSettings
 from sparsepath.concepts.search import load_subject
 from sparsepath.concepts.shards import Shards, unsigned
@@ -80,7 +80,9 @@ def export_delphi(
     if out.exists():
         raise ConfigError(f"{out} is already there", hint="give a new folder")
     subject, facts = load_subject(catalogue), catalogue.facts
-    end = subject.model.config.eos_token_id
+    columns: dict[str, str | None] = {"text": None, "label": None}
+    columns.update(zip(columns, facts.columns, strict=False))
+    read = subject.corpus(corpus or facts.corpus, columns)
     recording = Recording(
         model_sha256=",".join(file.sha256 for file in facts.files),
         tokenizer_sha256="",
@@ -89,15 +91,14 @@ def export_delphi(
             source=corpus or facts.corpus,
             length=facts.length,
             share_held_out=0.0,
-            end_id=end[0] if isinstance(end, list) else end,
+            end_id=subject.end_id,
         ),
         n_tokens=tokens or facts.n_tokens,
         is_sparse=subject.is_sparse,
     )
     with folder_atomic(out) as folder:
         work = folder / "recording"
-        read = as_it_is if subject.latents is None else subject.latents.read
-        shards = record(subject.model, subject.tokenizer, recording, work, tell, read=read)
+        shards = record(read.source, recording, work, tell)
         rows, _ = shards.rows()
         config = _config(recording, str(Path(facts.model).resolve()), rows.size)
         for place in subject.places:

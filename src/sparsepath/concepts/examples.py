@@ -77,6 +77,9 @@ def _example(band: str, number: int, events: Events, text: Recorded) -> Example:
     position = int(events.positions[number])
     row, place = divmod(position, text.length)
     start, end = max(0, place - BEFORE), min(text.length, place + AFTER + 1)
+    if text.texts is not None:
+        same = np.flatnonzero(text.texts[row] == text.texts[row, place])
+        start, end = max(start, int(same[0])), min(end, int(same[-1]) + 1)
     ids = text.tokens[row, start:end].astype(np.uint32)
     values = np.zeros(len(ids), np.float16)
     low, high = np.searchsorted(

@@ -24,7 +24,7 @@ N_VALUES = 12
 LEAST_FIRINGS = 2
 """Firings at a word below which it is not listed."""
 
-N_BEST = {"class": 4, "previous": 2, "place": 1, "surroundings": 1, "topic": 3}
+N_BEST = {"class": 4, "previous": 2, "place": 1, "surroundings": 1, "topic": 3, "label": 2}
 """Features of each kind that are tried together with others."""
 
 WORDS_AT_ONCE = 256
@@ -133,7 +133,7 @@ def _pool(
     values = score(both, questions.counts.astype(float))
     taken = dict.fromkeys(N_BEST, 0)
     for number in np.argsort(-values, kind="stable").tolist():
-        kind, phrase, is_head = questions.features[number]
+        kind, phrase, is_head, *_ = questions.features[number]
         if taken[kind] < N_BEST[kind]:
             taken[kind] += 1
             parts.append(Part(kind, phrase, is_head, number, None, ()))

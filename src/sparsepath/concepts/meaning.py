@@ -42,22 +42,37 @@ def meaning_clusters(
     random = np.random.default_rng(seed)
     n_rows = len(text.tokens)
     rows = random.permutation(n_rows)[: max(1, N_SAMPLE // text.length)]
-    sample = np.concatenate([_contexts(text.tokens[row : row + 1], centred) for row in rows])
+    sample = np.concatenate([_contexts(text, slice(row, row + 1), centred) for row in rows])
     n_clusters = min(N_CLUSTERS, max(1, len(sample) // 8))
     centres = _centres(sample, n_clusters, random)
     found = np.empty(text.tokens.size, np.uint8)
     for start in range(0, n_rows, ROWS_AT_ONCE):
-        vectors = _contexts(text.tokens[start : start + ROWS_AT_ONCE], centred)
+        vectors = _contexts(text, slice(start, start + ROWS_AT_ONCE), centred)
         part = slice(start * text.length, start * text.length + len(vectors))
         found[part] = (vectors @ centres.T).argmax(axis=1)
     return found, n_clusters
 
 
-def _contexts(tokens: NDArray[np.generic], embedding: Floats) -> Floats:
+def _contexts(text: Recorded, rows: slice, embedding: Floats) -> Floats:
     """Give the vectors of all positions of some rows, [rows x length, D]."""
-    sums = embedding[tokens].cumsum(axis=1)
-    sums[:, WINDOW:] -= sums[:, :-WINDOW].copy()
+    sums = embedding[text.tokens[rows]].cumsum(axis=1)
+    if text.texts is None:
+        sums[:, WINDOW:] -= sums[:, :-WINDOW].copy()
+    else:
+        sums -= _before(sums, text.texts[rows])
     return _unit(sums.reshape(-1, embedding.shape[1]))
+
+
+def _before(sums: Floats, texts: NDArray[np.generic]) -> Floats:
+    """Give the sums before each window, which ends where its text begins."""
+    places = np.broadcast_to(np.arange(texts.shape[1]), texts.shape)
+    begins = np.ones(texts.shape, bool)
+    begins[:, 1:] = texts[:, 1:] != texts[:, :-1]
+    first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
+    last = np.maximum(first, places - WINDOW + 1) - 1
+    padded = np.concatenate([np.zeros_like(sums[:, :1]), sums], axis=1)
+    found: Floats = np.take_along_axis(padded, (last + 1)[..., None], axis=1)
+    return found
 
 
 def _centres(vectors: Floats, n: int, random: np.random.Generator) -> Floats:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.artifacts.catalogue_classes import Counts
 from sparsepath.artifacts.catalogue_schema import DEAD, NO_CLEAR_MEANING, Details, RulePart
 from sparsepath.artifacts.catalogue_write import NeuronRow
 from sparsepath.artifacts.neuron import Neuron
@@ -15,6 +16,7 @@ from sparsepath.concepts.contrast import Contrasts
 from sparsepath.concepts.directions import Directions
 from sparsepath.concepts.events import events_of
 from sparsepath.concepts.examples import Example, examples
+from sparsepath.concepts.firing import ClassFiring
 from sparsepath.concepts.judge import LEAST_SCORE, Judgement, judge
 from sparsepath.concepts.label import find_rules
 from sparsepath.concepts.questions import Part, Questions
@@ -52,6 +54,8 @@ class _Found(NamedTuple):
     pattern: NDArray[np.uint16]
     rule: Rule
     contrast: tuple[bytes, bytes, bytes, bytes]
+    classes: Counts | None
+    """Texts by class and strength, where texts have labels."""
 
 
 def neurons_of(
@@ -73,6 +77,7 @@ def neurons_of(
     """
     patterns = Patterns(text.recorded.tokens.size)
     contrasts = Contrasts(text.finding, text.held_out)
+    classes = None if text.recorded.labels is None else ClassFiring(text.recorded)
     found: list[_Found] = []
     fired, said = [], []
     events = events_of(shards, place, is_two_sided=is_two_sided)
@@ -88,13 +93,17 @@ def neurons_of(
             said.append(rule.bits(text.questions, held_out=True))
             tokens = [token.token for token in facts.tokens]
             contrast = contrasts.of(one, positions, tokens, said[-1], seed=place.layer)
-            found.append(_Found(one.neuron, facts, shown, patterns.add(one), rule, contrast))
+            counts = None if classes is None else classes.counts(one)
+            pattern = patterns.add(one)
+            found.append(_Found(one.neuron, facts, shown, pattern, rule, contrast, counts))
     judged = judge(np.stack(fired), np.stack(said), text.held_out.n)
     together = patterns.together()
     for number, known in enumerate(found):
         others = [(found[other.neuron].neuron.name, other) for other in together[number]]
         said_of = _effects(effects, known.neuron, text.recorded)
         details = _details(known, others, said_of, text.questions)
+        if classes is not None and known.classes is not None:
+            details = details.model_copy(update={"classes": classes.best(known.classes)})
         yield _row(known, judged[number], details, text.recorded)
 
 
@@ -130,6 +139,7 @@ def _row(found: _Found, judged: Judgement, details: Details, text: Recorded) -> 
         ],
         pattern=found.pattern.astype("<u2").tobytes(),
         contrast=found.contrast,
+        classes=b"" if found.classes is None else found.classes.astype("<u4").tobytes(),
     )
 
 
@@ -151,7 +161,13 @@ def _details(
         together=[(name, round(other.jaccard, 4)) for name, other in together],
         join=found.rule.join,
         rule=[
-            RulePart(kind=part.kind, phrase=part.phrase, values=part.names(questions))
+            RulePart(
+                kind=part.kind,
+                phrase=part.phrase,
+                values=part.names(questions),
+                key=part.key(questions)[0],
+                args=list(part.key(questions)[1]),
+            )
             for part in found.rule.parts
         ],
         duplicates=[name for name, other in together if other.jaccard >= NEAR_DUPLICATE],

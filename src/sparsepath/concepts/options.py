@@ -36,8 +36,23 @@ class CatalogueOptions:
     vectors: bool = True
     """Whether labels get vectors for search by meaning."""
 
+    text_column: str | None = None
+    """Of a table for a classifier: its column of texts; None: found."""
+
+    label_column: str | None = None
+    """The same of its labels; None: found where there is one."""
+
     processes: int = 1
     """That the model reads the corpus in, at least 1; the catalogue is the same."""
+
+    ray: str | None = None
+    """Address of a Ray cluster on which it does, or `local` for one of this machine only; with one
+    process there are as many tasks as the cluster has processors. None: no cluster."""
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """Columns of a table."""
+        return {"text": self.text_column, "label": self.label_column}
 
     def __post_init__(self) -> None:
         """Check the settings.

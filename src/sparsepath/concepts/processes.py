@@ -74,12 +74,13 @@ def record_in_processes(job: Job, recording: Recording, work: Path, tell: Tell) 
             done = len(list(work.glob("shard-*.safetensors")))
             if done != seen:
                 seen = done
-                tell(done * _tokens_of_shard(recording.rows.length))
+                tell(done * tokens_of_shard(recording.rows.length))
             time.sleep(SECONDS_BETWEEN_LOOKS)
     return Shards(work)
 
 
-def _tokens_of_shard(length: int) -> int:
+def tokens_of_shard(length: int) -> int:
+    """Give the tokens of a full shard of rows of a length."""
     return max(1, SHARD_TOKENS // length) * length
 
 

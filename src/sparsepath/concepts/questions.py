@@ -15,7 +15,7 @@ from sparsepath.concepts.evidence.classes import Classes
 from sparsepath.concepts.evidence.places import Places
 from sparsepath.concepts.evidence.surroundings import Surroundings
 from sparsepath.concepts.evidence.tokens import Tokens, Words
-from sparsepath.concepts.evidence.topics import Meanings, TopicWords
+from sparsepath.concepts.evidence.topics import Labels, Meanings, TopicWords
 from sparsepath.concepts.recorded import Recorded
 
 MAX_FINDING, MAX_HELD_OUT = 262_144, 131_072
@@ -53,7 +53,9 @@ class Part:
         for special in _between_documents(text):
             texts[special] = ""
         by_row = clusters.reshape(-1, text.length)
-        self.view = View(text.tokens[rows], texts, by_row[rows].reshape(-1))
+        of_text = None if text.texts is None else text.texts[rows]
+        own = by_row[rows].reshape(-1)
+        self.view = View(text.tokens[rows], texts, own, of_text, text.labels, text.pieces)
         self._length = text.length
         self._numbers = np.full(len(text.tokens), -1, np.int64)
         self._numbers[rows] = np.arange(len(rows))
@@ -101,6 +103,7 @@ class Questions:
             Surroundings(),
             TopicWords(finding.view),
             Meanings(finding.view, n_clusters),
+            Labels(finding.view),
         ]
         self.features: list[Feature] = []
         answers, later = [], []

@@ -1,10 +1,12 @@
 """One pass of a model over a corpus that writes down what fired; goes on where it was stopped.
 
 Shape letters: B rows of a batch, T tokens of a row, D entries of a site, K kept entries.
+Read with: `language.py` and `classifiers.py` (what runs).
 """
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -13,22 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from sparsepath.artifacts.store import write_json_atomic
-from sparsepath.concepts.rows import Place, Row, RowSettings, rows_of
-from sparsepath.concepts.shards import Array, Kept, Shards, State, unsigned
+from sparsepath.concepts.rows import Place, Row, RowSettings
+from sparsepath.concepts.shards import Kept, Shard, Shards, State, unsigned
 from sparsepath.errors import ConfigError
 from sparsepath.kernels.largest import largest
-from sparsepath.trace.hidden import SitePlace, watch
+from sparsepath.trace.hidden import SitePlace
 
 SHARD_TOKENS = 16_384
 """Tokens of a shard, in whole rows: what a killed build loses at most."""
-
-BATCH_TOKENS = 1024
-"""Tokens of a batch, in whole rows."""
 
 LARGEST_FP16 = 65504.0
 
@@ -36,14 +33,6 @@ SETTINGS_FILE = "settings.json"
 
 Tell = Callable[[int], None]
 """Called with the tokens that are done."""
-
-Read = Callable[[Tensor], Tensor]
-"""What is catalogued of a hidden state; an autoencoder gives its latents."""
-
-
-def as_it_is(hidden: Tensor) -> Tensor:
-    """Read a hidden state itself."""
-    return hidden
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +54,8 @@ class Recording:
     kept, as a TopK model of the same k would keep them."""
     autoencoder_sha256: str = ""
     """Of its files, where latents of an autoencoder are recorded."""
+    columns: tuple[str, ...] = ()
+    """Of text and of labels, where the corpus is a table."""
 
 
 class Share(NamedTuple):
@@ -79,25 +70,48 @@ WHOLE = Share()
 """All shards."""
 
 
-def record(  # noqa: PLR0913 - what runs over what, how it is read, and where it goes
-    model: PreTrainedModel,
-    tokenizer: Tokenizer,
+class Source(ABC):
+    """Where rows come from, and a model that runs over them."""
+
+    n_vocabulary: int
+    """Tokens that there are."""
+
+    @abstractmethod
+    def rows(self, settings: RowSettings, place: Place, n_done: int) -> Iterator[Row]:
+        """Give the rows after a place, which moves on with every row.
+
+        Args:
+            settings: how rows are made.
+            place: where to go on.
+            n_done: rows before that place.
+        """
+
+    @abstractmethod
+    def run(self, rows: Sequence[Row], kept: dict[SitePlace, Kept], tell: Tell) -> None:
+        """Run the model over some rows, and write down what each place keeps.
+
+        Args:
+            rows: of one shard.
+            kept: takes what is kept, by place.
+            tell: called with the tokens of these rows that are done.
+        """
+
+
+def record(
+    source: Source,
     recording: Recording,
     folder: Path,
     tell: Tell = lambda _n: None,
     share: Share = WHOLE,
-    read: Read = as_it_is,
 ) -> Shards:
     """Run a model over a corpus and keep what fired.
 
     Args:
-        model: in evaluation mode; its answers are not computed, only its hidden states.
-        tokenizer: its own.
+        source: the model and its text.
         recording: what to do.
         folder: where shards are kept; a stopped recording goes on there, with the same result.
         tell: called after every batch.
         share: of the shards; the whole text is read all the same, so that they fit together.
-        read: gives what is recorded of a hidden state.
 
     Raises:
         ConfigError: if the folder holds a recording of something else.
@@ -109,7 +123,7 @@ def record(  # noqa: PLR0913 - what runs over what, how it is read, and where it
     state = shards.state() or State(Place(), "", False)
     length = recording.rows.length
     n_rows = max(1, SHARD_TOKENS // length)
-    rows = rows_of(recording.rows, tokenizer, state.place)
+    rows = source.rows(recording.rows, state.place, n_rows * number)
     while not state.is_last:
         done = n_rows * number
         most = None if recording.n_tokens is None else max(1, recording.n_tokens // length) - done
@@ -125,7 +139,7 @@ def record(  # noqa: PLR0913 - what runs over what, how it is read, and where it
             tell(before + n)
 
         if number % share.of == share.number and not shards.has(number):
-            shards.write(number, *_shard(model, some, recording, told, read), state)
+            shards.write(number, _shard(source, some, recording, told), state)
         number += 1
     return shards
 
@@ -150,45 +164,35 @@ def check_settings(folder: Path, recording: Recording) -> None:
         )
 
 
-def _shard(
-    model: PreTrainedModel, rows: Sequence[Row], recording: Recording, tell: Tell, read: Read
-) -> tuple[Array, Array, dict[SitePlace, Kept]]:
+def _shard(source: Source, rows: Sequence[Row], recording: Recording, tell: Tell) -> Shard:
     """Record some rows: tokens, which of them are held out, and what was kept."""
     tokens = np.stack([row.ids for row in rows])
     kept = {
         place: Kept(
-            np.empty((*tokens.shape, place.k), unsigned(place.width)),
-            np.empty((*tokens.shape, place.k), np.float16),
+            np.zeros((*tokens.shape, place.k), unsigned(place.width)),
+            np.zeros((*tokens.shape, place.k), np.float16),
         )
         for place in recording.places
     }
-    for start, end in _batches(tokens.shape):
-
-        def seen(place: SitePlace, hidden: Tensor, start: int = start, end: int = end) -> None:
-            hidden = read(hidden)
-            # By size: a TopK model may keep entries below zero, all else there is zero.
-            size = hidden.abs() if recording.is_sparse else hidden
-            _keep(hidden, size, kept[place], slice(start, end))
-
-        with torch.inference_mode(), watch(model, recording.places, seen):
-            body = model.get_submodule("model")
-            body(input_ids=torch.from_numpy(tokens[start:end]).to(model.device), use_cache=False)
-        tell(end * tokens.shape[1])
-    number = unsigned(int(model.config.vocab_size))
-    held_out = np.array([row.is_held_out for row in rows], np.uint8)
-    return tokens.astype(number), held_out, kept
+    source.run(rows, kept, tell)
+    texts = [row.texts for row in rows if row.texts is not None]
+    return Shard(
+        tokens.astype(unsigned(source.n_vocabulary)),
+        np.array([row.is_held_out for row in rows], np.uint8),
+        kept,
+        np.stack(texts).astype(np.uint32) if texts else None,
+    )
 
 
-def _batches(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Cut rows into batches."""
-    at_once = max(1, BATCH_TOKENS // shape[1])
-    for start in range(0, shape[0], at_once):
-        yield start, min(shape[0], start + at_once)
+def strongest(hidden: Tensor, k: int, *, is_sparse: bool) -> Kept:
+    """Give the entries of hidden states that are written down.
 
-
-def _keep(hidden: Tensor, size: Tensor, kept: Kept, rows: slice) -> None:
-    """Write down the largest entries of a batch."""
-    found = largest(size, kept.indices.shape[-1])
-    kept.indices[rows] = found.indices.numpy(force=True)
+    Args:
+        hidden: [..., width].
+        k: how many of each.
+        is_sparse: whether all others are zero. A TopK model may keep entries below zero, so there
+            they are found by size.
+    """
+    found = largest(hidden.abs() if is_sparse else hidden, k)
     values = hidden.gather(-1, found.indices).clamp(-LARGEST_FP16, LARGEST_FP16)
-    kept.values[rows] = values.to(torch.float16).numpy(force=True)
+    return Kept(found.indices.numpy(force=True), values.to(torch.float16).numpy(force=True))

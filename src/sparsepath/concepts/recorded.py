@@ -1,6 +1,7 @@
 """The text of a recording, and what is known of it before any neuron is looked at."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,15 @@ from sparsepath.errors import DataError
 
 LEAST_ROWS = 2
 """Rows of each part below which nothing can be said."""
+
+
+class TextLabels(NamedTuple):
+    """Labels of texts."""
+
+    names: list[str]
+    """Of all labels."""
+    numbers: NDArray[np.int64]
+    """Of the label of each text, by number of the text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +36,11 @@ class Recorded:
     """Bytes of every token of the vocabulary, by id."""
     counts: NDArray[np.int64]
     """How often each token occurs in finding rows, by id."""
+    texts: Array | None = None
+    """Number of the text of each token, [rows, length], where each was read by itself; None of
+    running text."""
+    labels: TextLabels | None = None
+    """Of these texts, where they have some."""
 
     @property
     def length(self) -> int:
@@ -57,13 +72,16 @@ class Recorded:
         return spell([self.pieces[int(id_)] for id_ in ids])
 
 
-def recorded(shards: Shards, pieces: list[bytes], source: str) -> Recorded:
+def recorded(
+    shards: Shards, pieces: list[bytes], source: str, labels: TextLabels | None = None
+) -> Recorded:
     """Read the tokens of a finished recording.
 
     Args:
         shards: of it.
         pieces: bytes of every token.
         source: named in the error.
+        labels: of its texts.
 
     Raises:
         DataError: if the corpus filled too few rows.
@@ -78,4 +96,11 @@ def recorded(shards: Shards, pieces: list[bytes], source: str) -> Recorded:
                 "of each kind are the least, some thousand are better",
             )
     counts = np.bincount(tokens[~held_out].reshape(-1), minlength=len(pieces))
-    return Recorded(tokens=tokens, held_out=held_out, pieces=pieces, counts=counts.astype(np.int64))
+    return Recorded(
+        tokens=tokens,
+        held_out=held_out,
+        pieces=pieces,
+        counts=counts.astype(np.int64),
+        texts=shards.texts(),
+        labels=labels,
+    )

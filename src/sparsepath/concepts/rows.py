@@ -26,6 +26,10 @@ class Row(NamedTuple):
     """[length]."""
     is_held_out: bool
     """Whether they are kept aside for judging labels."""
+    texts: Ids | None = None
+    """Number of the text that each token is of, [length], where texts are read one by one."""
+    offsets: Ids | None = None
+    """Place of each token in its text, [length]."""
 
 
 @dataclass(kw_only=True, slots=True)

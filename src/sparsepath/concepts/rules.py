@@ -28,6 +28,14 @@ class Part(NamedTuple):
     values: tuple[int, ...]
     """Of the category."""
 
+    def key(self, questions: Questions) -> tuple[str, tuple[str, ...]]:
+        """Say it in no language: key and words that belong to it."""
+        if self.category is not None:
+            return questions.categories[self.category].category.key, ()
+        assert self.feature is not None
+        feature = questions.features[self.feature]
+        return feature.key, feature.args
+
     def names(self, questions: Questions) -> list[str]:
         """Give the values that it lists."""
         if self.category is None:

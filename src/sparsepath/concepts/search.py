@@ -4,28 +4,25 @@ Search by word needs no model: `artifacts/catalogue_query.py`.
 """
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.catalogue_query import Hit
 from sparsepath.artifacts.neuron import SITES, Side
-from sparsepath.concepts.latents import Latents, load_latents
+from sparsepath.concepts.classifiers import ClassifierSubject
+from sparsepath.concepts.language import LanguageSubject
+from sparsepath.concepts.latents import load_latents
+from sparsepath.concepts.subject import Subject
 from sparsepath.concepts.vectors import embed, find_encoder
 from sparsepath.data.tables import read_table
 from sparsepath.errors import ConfigError, DataError, ModelError
-from sparsepath.kernels.largest import largest
-from sparsepath.models.language_folder import load_language_model
-from sparsepath.trace.hidden import SitePlace, watch
+from sparsepath.trace.hidden import SitePlace
 
 MAX_TEXTS = 400
 """Texts of each side that are read when classes are compared, the first ones."""
@@ -69,39 +66,6 @@ def search_meaning(catalogue: Catalogue, text: str) -> list[Hit]:
     ]
 
 
-class Subject(NamedTuple):
-    """The model of a catalogue, loaded."""
-
-    model: PreTrainedModel
-    tokenizer: Tokenizer
-    places: list[SitePlace]
-    is_sparse: bool
-    latents: Latents | None = None
-    """Of an autoencoder, which stand in the place of neurons."""
-
-    def fired(self, ids: Sequence[int]) -> dict[SitePlace, Tensor]:
-        """Give what is kept at each place for a text, [tokens, width], zero elsewhere.
-
-        Args:
-            ids: at least one token; those beyond what the model reads are left out.
-        """
-        found: dict[SitePlace, Tensor] = {}
-
-        def seen(place: SitePlace, hidden: Tensor) -> None:
-            hidden = hidden if self.latents is None else self.latents.read(hidden)
-            kept = hidden
-            if not self.is_sparse:
-                indices = largest(hidden, place.k).indices
-                kept = torch.zeros_like(hidden).scatter(-1, indices, hidden.gather(-1, indices))
-            found[place] = kept[0]
-
-        longest = int(self.model.config.max_position_embeddings)
-        with torch.inference_mode(), watch(self.model, self.places, seen):
-            body = self.model.get_submodule("model")
-            body(input_ids=torch.tensor([list(ids[:longest])]), use_cache=False)
-        return found
-
-
 def load_subject(catalogue: Catalogue) -> Subject:
     """Load the model that a catalogue is of: the one beside it, or where it was.
 
@@ -119,19 +83,21 @@ def load_subject(catalogue: Catalogue) -> Subject:
             hint="put the catalogue beside its model",
         )
     catalogue.check_model(folder)
-    places = [
+    if facts.kind == "text-classification":
+        return ClassifierSubject(folder, [site for site in SITES if site in facts.layers])
+    found = LanguageSubject(folder)
+    found.is_sparse = facts.is_sparse
+    found.places = [
         SitePlace(layer, site, facts.widths[site], facts.k[site])
         for site in SITES
         for layer in facts.layers.get(site, ())
     ]
-    model, tokenizer = load_language_model(folder)
-    latents = None
     if facts.autoencoder is not None:
         home = beside if (beside / facts.autoencoder.files[0].name).is_file() else None
         where = home or Path(facts.autoencoder.folder)
         catalogue.check_autoencoder(where)
-        latents = load_latents(where, model, folder, places[0].k)
-    return Subject(model, tokenizer, places, facts.is_sparse, latents)
+        found.latents = load_latents(where, found.model, folder, found.places[0].k)
+    return found
 
 
 def search_prompt(catalogue: Catalogue, prompt: str) -> list[Hit]:
@@ -149,7 +115,7 @@ def search_prompt(catalogue: Catalogue, prompt: str) -> list[Hit]:
         ModelError: if the model is gone.
     """
     subject = load_subject(catalogue)
-    encoded = subject.tokenizer.encode(prompt, add_special_tokens=False)
+    encoded = subject.read(prompt)
     if not encoded.ids:
         raise DataError("the prompt is empty", hint="give at least a word")
     strengths, reasons = [], {}
@@ -160,7 +126,8 @@ def search_prompt(catalogue: Catalogue, prompt: str) -> list[Hit]:
         rarity = math.log2(1 / max(rate, 1e-6))
         strengths.append((-abs(float(values[top])) / max(abs(mean), 1e-6) * rarity, id_))
         start, end = encoded.offsets[top]
-        reasons[id_] = f"{float(values[top]):.2f} at {prompt[start:end].strip()!r}"
+        token = prompt[start:end].strip() or subject.tokenizer.id_to_token(encoded.ids[top])
+        reasons[id_] = f"{float(values[top]):.2f} at {token!r}"
     strengths.sort()
     lines = catalogue.lines_of([id_ for _, id_ in strengths])
     return [
@@ -251,7 +218,7 @@ def _most(catalogue: Catalogue, subject: Subject, text: str) -> NDArray[np.float
 
     Of a neuron that stands for values below zero it is the size of the lowest one.
     """
-    ids = subject.tokenizer.encode(text, add_special_tokens=False).ids
+    ids = subject.read(text).ids
     is_two_sided = catalogue.facts.is_two_sided
     if not ids:
         n = sum(place.width for place in subject.places)

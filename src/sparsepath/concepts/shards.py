@@ -39,6 +39,19 @@ class Kept(NamedTuple):
     """[R, T, K]."""
 
 
+class Shard(NamedTuple):
+    """What a shard holds."""
+
+    tokens: Array
+    """[R, T]."""
+    held_out: Array
+    """[R], 0 or 1."""
+    kept: Mapping[SitePlace, Kept]
+    """What was kept, by place."""
+    texts: Array | None = None
+    """Number of the text of each token, [R, T], where texts are read one by one."""
+
+
 class State(NamedTuple):
     """What is known after a shard."""
 
@@ -75,28 +88,21 @@ class Shards:
         """Say whether a shard was written, also one after a gap."""
         return self._path(number).exists()
 
-    def write(
-        self,
-        number: int,
-        tokens: Array,
-        held_out: Array,
-        kept: Mapping[SitePlace, Kept],
-        state: State,
-    ) -> None:
+    def write(self, number: int, shard: Shard, state: State) -> None:
         """Write a shard.
 
         Args:
             number: of it, from 0.
-            tokens: [R, T].
-            held_out: [R], 0 or 1.
-            kept: what was kept, by place.
+            shard: its content.
             state: after it.
 
         Raises:
             RunError: if the disk is full or the place may not be written to.
         """
-        tensors: dict[str, Array] = {"tokens": tokens, "held_out": held_out}
-        for place, found in kept.items():
+        tensors: dict[str, Array] = {"tokens": shard.tokens, "held_out": shard.held_out}
+        if shard.texts is not None:
+            tensors["texts"] = shard.texts
+        for place, found in shard.kept.items():
             tensors[f"{key(place)}.indices"] = found.indices
             tensors[f"{key(place)}.values"] = found.values
         facts = state._asdict() | {"place": asdict(state.place)}
@@ -113,6 +119,16 @@ class Shards:
                 tokens.append(file.get_tensor("tokens"))
                 held_out.append(file.get_tensor("held_out"))
         return np.concatenate(tokens), np.concatenate(held_out).astype(bool)
+
+    def texts(self) -> Array | None:
+        """Give the number of the text of every token, [rows, T]; None of running text."""
+        found = []
+        for path in self.paths:
+            with opened(path) as file:
+                if "texts" not in file.keys():  # noqa: SIM118 - it is no mapping
+                    return None
+                found.append(file.get_tensor("texts"))
+        return np.concatenate(found) if found else None
 
     def kept(self, number: int, place: SitePlace) -> Kept:
         """Read what a shard says of one place."""

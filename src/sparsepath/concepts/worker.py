@@ -18,14 +18,15 @@ from sparsepath.concepts.record import Share
 from sparsepath.errors import SparsepathError
 
 
-def work(told: dict[str, Any]) -> int:
+def make_shards(told: dict[str, Any]) -> None:
     """Make some shards.
 
     Args:
-        told: as `Job.written` writes it.
+        told: as `Job.written` writes it; `parent` is the process without which this one ends, None
+            for a task of a cluster.
 
-    Returns:
-        The exit code.
+    Raises:
+        SparsepathError: as `build_catalogue`.
     """
     torch.set_num_threads(told["threads"])
     options = told["options"] | {"sites": tuple(told["options"]["sites"])}
@@ -34,11 +35,16 @@ def work(told: dict[str, Any]) -> int:
     job = Job(told["model"], told["corpus"], CatalogueOptions(**options))
 
     def look(_n: int) -> None:
-        if os.getppid() != told["parent"]:
+        if told["parent"] not in (None, os.getppid()):
             sys.exit("the process that asked for this is gone")
 
+    record_share(job, Path(told["work"]), look, Share(*told["share"]))
+
+
+def work(told: dict[str, Any]) -> int:
+    """Make some shards as a process of its own; gives the exit code."""
     try:
-        record_share(job, Path(told["work"]), look, Share(*told["share"]))
+        make_shards(told)
     except SparsepathError as err:
         sys.stdout.write(json.dumps({"message": err.message, "hint": err.hint}) + "\n")
         return 1

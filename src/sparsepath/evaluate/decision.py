@@ -58,13 +58,9 @@ def _labels(catalogue: Catalogue) -> Labels:
     """Give the labels of a catalogue; a neuron that it does not have gets none."""
 
     def label(neuron: Neuron, value: float) -> str | None:
-        layers = catalogue.facts.layers.get(neuron.site, ())
-        if neuron.layer not in layers:
-            return None
         if catalogue.facts.is_two_sided:
             neuron = neuron._replace(side="+" if value > 0 else "-")
-        (line,) = catalogue.lines_of([catalogue.id_of(neuron)])
-        return line.label
+        return catalogue.label_of(neuron)
 
     return label
 

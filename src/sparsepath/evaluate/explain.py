@@ -4,9 +4,12 @@ A cascade is explained by the stage that answers the text, an early exit by the 
 made from, since its exits have no units of their own.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from sparsepath.artifacts.catalogue import CATALOGUE_FILE, Catalogue
+from sparsepath.artifacts.neuron import Neuron
 from sparsepath.artifacts.schema import Results
 from sparsepath.artifacts.store import read_json, safe_join
 from sparsepath.errors import ModelError
@@ -48,10 +51,23 @@ def explain(
         ModelError: if the model cannot be used, or has no weights or unit means to look into.
         ConfigError: if a label is unknown.
         DataError: if the text has no words.
+        RunError: if a catalogue lies beside the model that is damaged, or of another model.
     """
     folder = find_explainable(Path(model), text)
     explanation = explain_with(folder, text, target=target, against=against, seed=seed)
-    return ExplainedText(explanation, folder)
+    return ExplainedText(replace(explanation, concepts=_concepts(folder, explanation)), folder)
+
+
+def _concepts(folder: Path, explanation: Explanation) -> list[str | None]:
+    """Look the neurons of an explanation up in the catalogue beside the model, if there is one.
+
+    Raises:
+        RunError: if it is damaged, or of another model.
+    """
+    if not explanation.neurons or not (folder / CATALOGUE_FILE).is_file():
+        return []
+    with Catalogue(folder) as catalogue:
+        return [catalogue.label_of(Neuron.parse(unit.name)) for unit in explanation.units]
 
 
 def find_explainable(model: Path, text: str) -> Path:

@@ -15,14 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from sparsepath.artifacts.shares import Z95, wilson
+
 Probabilities = Float[np.ndarray, "rows classes"]
 Truth = Int[np.ndarray, " rows"]
 
 N_CALIBRATION_BINS = 15
 """Equal-width confidence bins of the calibration error and of the reliability diagram."""
-
-Z95 = 1.959964
-"""Two-sided 95 % quantile of the normal distribution."""
 
 
 class Interval(NamedTuple):
@@ -105,11 +104,7 @@ def wilson_interval(n_right: int, n: int) -> Interval:
     Returns:
         Both ends, inside 0 to 1.
     """
-    share = n_right / n
-    scale = 1 + Z95**2 / n
-    centre = (share + Z95**2 / (2 * n)) / scale
-    half = Z95 * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2)) / scale
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    return Interval(*wilson(n_right, n))
 
 
 def is_right(probabilities: Probabilities, truth: Truth) -> Bool[np.ndarray, " rows"]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.model_files import locate_language_model, weights_sha256
 from sparsepath.artifacts.steering import (
     FOLDER,
-    EditLimit,
     Preset,
     check_preset,
     make_preset,
@@ -18,8 +17,11 @@ from sparsepath.artifacts.steering import (
 )
 from sparsepath.config import Form, GenerateOptions
 from sparsepath.errors import ConfigError, SparsepathError, needs_extra
+from sparsepath.evaluate.steering_strengths import edit_limit
 from sparsepath.runtime.language.engine import Engine
-from sparsepath.trace.ranges import limit_of
+
+if TYPE_CHECKING:
+    from sparsepath.models.autoencoder import SparseAutoencoder
 
 
 class Steering(NamedTuple):
@@ -34,7 +36,7 @@ class Steering(NamedTuple):
     unsafe_strength: bool = False
     """Allow strengths beyond a neuron's limit."""
     autoencoder: Path | None = None
-    """Edits are of latents of this sparse autoencoder over the model, which can be added to."""
+    """Edits are of latents of this sparse autoencoder over the model."""
 
 
 class Tried(NamedTuple):
@@ -57,6 +59,9 @@ def try_steering(
 ) -> list[Tried]:
     """Let a model write on after a prompt, without and with steering, on the same seeds.
 
+    Where latents are set, scaled or suppressed, transformers writes in place of the runtime, in
+    fp32, and a preset is on in both outputs.
+
     Args:
         model: folder of a language model of the Llama kind, or of a training.
         prompt: at least one token.
@@ -73,6 +78,8 @@ def try_steering(
     folder = locate_language_model(Path(model))
     steered = Engine(folder, form=form, preset=steering.preset)
     plain = Engine(folder, form=form) if steering.preset is not None else steered
+    if (tried := _tried_by_latents(steering, steered, prompt, options)) is not None:
+        return tried
     edits = _edits(steering, steered)
     found = []
     for asked in options:
@@ -123,7 +130,7 @@ def save_preset(
             name,
             engine.edits,
             engine.weights.made_of,
-            limits=[_limit(edit, engine) for edit in engine.edits],
+            limits=[edit_limit(edit, engine.ranges) for edit in engine.edits],
             is_dense_allowed=engine.is_dense_allowed,
             author=author,
             note=note,
@@ -174,23 +181,44 @@ def _edits(steering: Steering, engine: Engine) -> Sequence[str | Edit]:
     if steering.autoencoder is None:
         return steering.edits
     with needs_extra("train", "--sae"):
-        from sparsepath.models.autoencoder_folder import read_autoencoder
         from sparsepath.steering.latents import latent_edits
-        from sparsepath.trace.autoencoders import check_parent
-    found, sites = read_autoencoder(steering.autoencoder), engine.shape.sites
-    width = next(sites.widths[site] for site in sites.widths if site == found.config.site)
-    check_parent(found.config, engine.folder, n_layers=sites.n_layers, width=width)
+    found = _autoencoder(steering.autoencoder, engine)
     return latent_edits(found, *[engine.edit(edit) for edit in steering.edits])
 
 
-def _limit(edit: Edit, engine: Engine) -> EditLimit:
-    """Write down how strong an edit may be."""
-    limit = limit_of(edit.place, engine.ranges)
-    most = limit.factor if edit.operation == "scale" else limit.value
-    return EditLimit(
-        neuron=edit.neuron,
-        largest=limit.largest,
-        value=limit.value,
-        factor=limit.factor,
-        is_exceeded=abs(edit.value) > most,
-    )
+def _autoencoder(folder: Path, engine: Engine) -> "SparseAutoencoder":
+    """Read an autoencoder over the model of an engine; raises as `_edits`."""
+    with needs_extra("train", "--sae"):
+        from sparsepath.models.autoencoder_folder import read_autoencoder
+        from sparsepath.trace.autoencoders import check_parent
+    found, sites = read_autoencoder(folder), engine.shape.sites
+    width = next(sites.widths[site] for site in sites.widths if site == found.config.site)
+    check_parent(found.config, engine.folder, n_layers=sites.n_layers, width=width)
+    return found
+
+
+def _tried_by_latents(
+    steering: Steering, engine: Engine, prompt: str, options: Sequence[GenerateOptions]
+) -> list[Tried] | None:
+    """Try edits of latents that need the autoencoder while the model writes; None: there is none.
+
+    Raises:
+        ConfigError: if an edit is of no latent, or too strong, or two contradict each other.
+        MissingExtraError: if torch is not here.
+        ModelError: if the autoencoder is of another model.
+    """
+    if steering.autoencoder is None:
+        return None
+    with needs_extra("train", "--sae"):
+        from sparsepath.evaluate.latent_trial import LatentTrial
+        from sparsepath.steering.latents import is_addition
+    edits = [engine.edit(edit) for edit in steering.edits]
+    if all(map(is_addition, edits)):
+        return None
+    trial = LatentTrial(engine, _autoencoder(steering.autoencoder, engine), edits)
+    told = tuple(str(edit) for edit in (*engine.edits, *edits))
+    is_checked = not steering.unsafe_strength
+    return [
+        Tried(asked.seed, *trial.write(prompt, asked, is_checked=is_checked), told)
+        for asked in options
+    ]

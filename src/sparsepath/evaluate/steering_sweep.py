@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsepath.artifacts.concept_names import neuron_called
-from sparsepath.artifacts.edit import Edit, on_entry
+from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.neuron import Neuron, Site
 from sparsepath.artifacts.provenance import now_utc
@@ -18,6 +18,7 @@ from sparsepath.config import Form, SweepOptions
 from sparsepath.data.neutral import neutral_texts
 from sparsepath.data.tables import read_table
 from sparsepath.errors import ConfigError
+from sparsepath.evaluate.steering_strengths import Steerable, edits_of, read_strengths
 from sparsepath.evaluate.steering_writer import LABELLED_ROWS, EngineWriter
 from sparsepath.kernels.by_input import Floats
 from sparsepath.runtime.engine import load_engine
@@ -32,8 +33,8 @@ from sparsepath.steering.baselines import (
 )
 from sparsepath.steering.judge import Judge
 from sparsepath.steering.sweep import Way, measure, recommend
-from sparsepath.trace.edits import check_neuron, compiled
-from sparsepath.trace.ranges import check_strengths, limit_of
+from sparsepath.trace.edits import compiled
+from sparsepath.trace.ranges import check_strengths
 from sparsepath.version import __version__
 
 PROMPTS = (
@@ -142,8 +143,9 @@ def _ways(engine: Engine, places: list[Neuron], options: SweepOptions) -> list[W
     """
     if not places:
         raise ConfigError("no neuron", hint="name one, such as --steer L02/117")
-    strengths = _strengths(options.strengths)
-    own = [_edits(engine, places, value, is_times, options) for value, is_times in strengths]
+    model = Steerable(engine.shape.sites, engine.ranges)
+    strengths = read_strengths(options.strengths)
+    own = [edits_of(places, strength, options, model) for strength in strengths]
     for edits in own:
         compiled(edits, engine.shape.sites, is_dense_allowed=options.is_dense_allowed)
         if not options.unsafe_strength:
@@ -179,55 +181,6 @@ def _baselines(
     for name, direction in directions.items():
         for edits in own:
             yield Way(name, edits[0].value, direction_edits(direction, edits))
-
-
-def _edits(
-    engine: Engine, places: list[Neuron], value: float, is_times: bool, options: SweepOptions
-) -> list[Edit]:
-    """Make the edits of one strength.
-
-    Raises:
-        ConfigError: if it is a multiple of the usual value of a neuron that has none.
-    """
-    found = []
-    for place in places:
-        largest = 1.0
-        if is_times and options.operation != "scale":
-            check_neuron(place, engine.shape.sites, is_dense_allowed=options.is_dense_allowed)
-            largest = limit_of(place, engine.ranges).largest
-            if not largest:
-                raise ConfigError(
-                    f"{place.name} never fired on ordinary text, so {value:g}x means nothing",
-                    hint="give strengths as numbers, such as --strengths 1,2,4",
-                )
-        entry, strength = on_entry(place, options.operation, value * largest)
-        found.append(
-            Edit(
-                neuron=entry,
-                operation=options.operation,
-                value=strength,
-                positions=options.positions,
-            )
-        )
-    return found
-
-
-def _strengths(text: str) -> list[tuple[float, bool]]:
-    """Read strengths, each with whether it is a multiple of usual values.
-
-    Raises:
-        ConfigError: if one is no number.
-    """
-    found = []
-    for part in text.split(","):
-        word = part.strip()
-        try:
-            found.append((float(word.removesuffix("x")), word.endswith("x")))
-        except ValueError as err:
-            raise ConfigError(
-                f"{part!r} is no strength", hint="write numbers with commas, such as 2,4,8 or 1x,2x"
-            ) from err
-    return found
 
 
 def _states(engine: Engine, place: Neuron, source: str) -> Floats:

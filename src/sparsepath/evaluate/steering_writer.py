@@ -11,6 +11,15 @@ from sparsepath.config import SweepOptions
 from sparsepath.data.tables import Table
 from sparsepath.errors import DataError
 from sparsepath.runtime.language.engine import Engine
+from sparsepath.steering.judge import Judge
+from sparsepath.steering.score import (
+    MOST,
+    Scores,
+    concept_score,
+    fluency_score,
+    relevance_score,
+    together,
+)
 from sparsepath.steering.sweep import Output, Way
 
 LABELLED_ROWS = 200
@@ -44,6 +53,7 @@ class EngineWriter:
         self._prompts = list(prompts)
         self._neutral = [ids for text in neutral if len(ids := self._ids(text)) > 1]
         self._labelled = labelled
+        self._own_bits: list[float] = []
         if not self._neutral:
             raise DataError("no neutral text has two tokens", hint="give longer texts")
 
@@ -89,6 +99,35 @@ class EngineWriter:
                 n_right += labels[int(np.argmax(scores))] == truth
         return n_right / len(table.texts)
 
+    def scores(self, outputs: Sequence[Output], judge: Judge) -> Scores | None:
+        """Score outputs by the unsteered model, as `outputs` gave them; its own ones come first."""
+        if not self._options.scored:
+            return None
+        prompts = [self._engine.encode(prompt) for prompt in self._prompts]
+        prompts = prompts if len(prompts) > 1 else [*prompts, self._ids("\n")]
+        told = []
+        for number, output in enumerate(outputs):
+            told.append(
+                (output, self._nats(prompts, output.tokens), number // self._options.samples)
+            )
+        bits = [_bits(nats[own], output.text) for output, nats, own in told]
+        self._own_bits = self._own_bits or bits
+        found = []
+        for (output, nats, own), surprise in zip(told, bits, strict=True):
+            n = judge.times(output.text) if judge.times else MOST * judge.carries([output.text])[0]
+            fluency = fluency_score(surprise, self._own_bits)
+            relevance = relevance_score(nats, own) if output.tokens else 0
+            found.append((concept_score(n), fluency, relevance))
+        return together(found)
+
+    def _nats(self, prompts: list[list[int]], new: list[int]) -> NDArray[np.float64]:
+        """Give how surprised the model is by new tokens after each prompt."""
+        if not new:
+            return np.zeros(len(prompts))
+        room = self._engine.shape.context - len(new)
+        shares = [self._log_shares(ids[-room:] + new, len(ids[-room:])).sum() for ids in prompts]
+        return -np.array(shares, np.float64)
+
     @contextmanager
     def _steered(self, way: Way) -> Iterator[None]:
         """Steer; strengths were checked before."""
@@ -110,3 +149,9 @@ class EngineWriter:
         told: NDArray[np.float64] = logits[np.arange(n), ids[n_prompt:]]
         shares: NDArray[np.float64] = told - top - np.log(np.exp(logits - top[:, None]).sum(axis=1))
         return shares
+
+
+def _bits(nats: float, text: str) -> float:
+    """Give bits per byte; without end where nothing was written."""
+    n_bytes = len(text.encode())
+    return float(nats) / math.log(2) / n_bytes if n_bytes else math.inf

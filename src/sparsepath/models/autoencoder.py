@@ -166,6 +166,16 @@ class SparseAutoencoder(PreTrainedModel):
         """Give the latents of hidden states, zero where they do not fire."""
         return self.scale * self._fire(self._before(self._inner(hidden_states).rows))
 
+    def amounts(
+        self, hidden_states: Float[Tensor, "*rows width"]
+    ) -> Float[Tensor, "*rows latents"]:
+        """Give how many times the direction of each latent is in hidden states.
+
+        The same as `encode`, but in the size of the hidden states also where they are normalised.
+        """
+        inner = self._inner(hidden_states)
+        return self.scale * self._fire(self._before(inner.rows)) * inner.size
+
     def forward(self, hidden_states: Float[Tensor, "*rows width"]) -> Reconstruction:
         """Encode and decode; in training mode also count what fires and revive what does not."""
         inner = self._inner(hidden_states)

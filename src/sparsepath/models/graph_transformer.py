@@ -20,13 +20,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from sparsepath.models.sparse_layers import (
+    SparseConfig,
+    after,
+    check_sites,
+    clear_counters,
+    is_sparse,
+    keeper,
+)
 from sparsepath.nn.subsampling import drawn_sources
 
 CLIP = 5.0
 """Dot products are clipped to this on either side, as in the paper."""
 
 
-class GraphConfig(PretrainedConfig):
+class GraphConfig(SparseConfig, PretrainedConfig):
     """Sizes of a graph transformer."""
 
     model_type = "sparsepath-graph"
@@ -43,10 +51,14 @@ class GraphConfig(PretrainedConfig):
         dropout: float = 0.0,
         **settings: Any,
     ) -> None:
-        """Keep the sizes; categories are how many values each feature of an atom or pair has."""
+        """Keep the sizes; categories are how many values each feature of an atom or pair has.
+
+        What layers keep of nodes stands in `settings`, as `SparseConfig` says.
+        """
         self.atom_categories, self.bond_categories = list(atom_categories), list(bond_categories)
         self.d_model, self.d_edge, self.n_layers = d_model, d_edge, n_layers
         self.n_heads, self.d_mlp, self.dropout = n_heads, d_mlp, dropout
+        self.take(settings)
         super().__init__(**settings)
 
 
@@ -132,11 +144,16 @@ class EdgeAttention(nn.Module):
 class GraphLayer(nn.Module):
     """Attention, then an MLP for nodes and one for edges; norms come first."""
 
-    def __init__(self, config: GraphConfig) -> None:
-        """Make the parts."""
+    def __init__(self, config: GraphConfig, number: int = 0) -> None:
+        """Make the parts of a layer; the first has number 0."""
         super().__init__()
         self.attention = EdgeAttention(config)
         self.node_mlp = _mlp(config.d_model, config.d_mlp)
+        self.block_out: nn.Module = nn.Identity()
+        if is_sparse(config, number, config.n_layers):
+            kept = keeper(config, "mlp_hidden", config.d_mlp)
+            self.node_mlp[2] = after(self.node_mlp[2], kept)
+            self.block_out = keeper(config, "block_out", config.d_model) or self.block_out
         self.edge_mlp = _mlp(config.d_edge, 2 * config.d_edge)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -149,9 +166,8 @@ class GraphLayer(nn.Module):
         """Return new nodes and edges."""
         to_nodes, to_edges = self.attention(nodes, edges, is_real)
         nodes, edges = nodes + self.dropout(to_nodes), edges + self.dropout(to_edges)
-        return nodes + self.dropout(self.node_mlp(nodes)), edges + self.dropout(
-            self.edge_mlp(edges)
-        )
+        nodes = self.block_out(nodes + self.dropout(self.node_mlp(nodes)))
+        return nodes, edges + self.dropout(self.edge_mlp(edges))
 
 
 class GraphTransformer(PreTrainedModel):
@@ -163,17 +179,23 @@ class GraphTransformer(PreTrainedModel):
     _supports_attention_backend = True
 
     def __init__(self, config: GraphConfig) -> None:
-        """Build it with random weights."""
+        """Build it with random weights.
+
+        Raises:
+            ConfigError: if a sparse site is unknown, or a number is out of range.
+        """
+        check_sites(config, config.n_layers)
         super().__init__(config)
         self.atom_embedding = Categories(config.atom_categories, config.d_model)
         self.bond_embedding = Categories(config.bond_categories, config.d_edge)
-        self.layers = nn.ModuleList(GraphLayer(config) for _ in range(config.n_layers))
+        self.layers = nn.ModuleList(GraphLayer(config, i) for i in range(config.n_layers))
         self.norm = nn.LayerNorm(config.d_model)
         self.readout = _mlp(config.d_model, config.d_model, 1)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
         """Leave every part as PyTorch starts it."""
+        clear_counters(module)
 
     @classmethod
     def _can_set_attn_implementation(cls) -> bool:

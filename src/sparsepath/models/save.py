@@ -83,6 +83,7 @@ def load_classifier(folder: Path) -> LoadedClassifier:
     opened = open_folder(folder, {PathwayConfig.model_type}, allow_custom_code=True)
     tokenizer = read_tokenizer(folder).tokenizer
     model = _load_model(opened)
+    model.name_or_path = str(folder)  # where its presets and its catalogue are
     n_rows = encoder_sites(model.encoder).embedding.num_embeddings
     if tokenizer.get_vocab_size() > n_rows:
         raise ModelError(

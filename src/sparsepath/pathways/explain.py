@@ -120,6 +120,9 @@ class Explanation:
     is_exact: bool = False
     """Whether the units' scores are exact shares of the margin, not estimates along a line."""
 
+    concepts: list[str | None] = field(default_factory=list)
+    """What the model's catalogue calls these neurons; empty where there is no catalogue."""
+
 
 def explain_text(  # noqa: PLR0913 - every one is a choice of the caller
     model: PathwayClassifier,

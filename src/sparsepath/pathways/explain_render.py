@@ -129,7 +129,7 @@ def _print_stand_for(console: Console, say: "_Speaker") -> None:
     if not say.explanation.neurons:
         return
     table = plain_table()
-    for key in ("unit", "fires_for", "fires_in"):
+    for key in _stand_for_columns(say.explanation):
         table.add_column(say(key))
     for row in _stand_for(say.explanation):
         table.add_row(*(Text(cell) for cell in row))
@@ -298,12 +298,19 @@ def _readable_edges(explanation: Explanation) -> list[NamedScore]:
     return readable
 
 
-def _stand_for(explanation: Explanation) -> list[tuple[str, str, str]]:
-    """Write what each neuron stands for: its name, its label, and its strongest text."""
+def _stand_for_columns(explanation: Explanation) -> list[str]:
+    """Give the words above what neurons stand for."""
+    return ["unit", *["concept"] * bool(explanation.concepts), "fires_for", "fires_in"]
+
+
+def _stand_for(explanation: Explanation) -> list[list[str]]:
+    """Write what each neuron stands for: name, concept, label, and its strongest text."""
     rows = []
-    for neuron in explanation.neurons[:N_SHOWN]:
+    for number, neuron in enumerate(explanation.neurons[:N_SHOWN]):
         label = "" if neuron.label is None else f"{neuron.label} ({100 * neuron.label_share:.0f} %)"
-        rows.append((neuron.name, label, neuron.examples[0].text if neuron.examples else ""))
+        text = neuron.examples[0].text if neuron.examples else ""
+        concept = [explanation.concepts[number] or ""] if explanation.concepts else []
+        rows.append([neuron.name, *concept, label, text])
     return rows
 
 
@@ -349,7 +356,8 @@ def _score_table(say: _Speaker, column: str, rows: Sequence[NamedScore]) -> str:
 
 def _stand_for_table(say: _Speaker) -> str:
     """Return what neurons stand for as a table."""
-    head = "".join(f"<th>{escaped(say(key))}</th>" for key in ("unit", "fires_for", "fires_in"))
+    columns = _stand_for_columns(say.explanation)
+    head = "".join(f"<th>{escaped(say(key))}</th>" for key in columns)
     lines = (
         "".join(f"<td>{escaped(cell)}</td>" for cell in row) for row in _stand_for(say.explanation)
     )

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sparsepath.artifacts import analysis as report
+from sparsepath.artifacts.answer_mix import mix_of
+from sparsepath.artifacts.answers import ANSWERS_FILE, AnsweredRow, write_answers
 from sparsepath.artifacts.schema import Candidate
 from sparsepath.evaluate.cost import Latency
 from sparsepath.evaluate.quality import (
@@ -45,8 +47,15 @@ def write_comparison(
     latency: Mapping[str, Latency],
     recommended: str,
 ) -> None:
-    """Write everything about answers that the report shows."""
+    """Write everything about answers that the report shows, and all answers for the page."""
     names = work.label_names
+    write_answers(
+        work.folder / ANSWERS_FILE,
+        names,
+        [AnsweredRow(work.test.row_ids[p], work.test.texts[p]) for p in answered.positions],
+        answered.truth,
+        answered.probabilities,
+    )
     shown = [c.name for c in candidates if c.pareto or c.name in {"full", recommended}]
     update_analysis(
         work.folder,
@@ -70,6 +79,7 @@ def write_comparison(
             )
             for name in shown
         },
+        mixes={name: mix_of(found) for name, found in answered.probabilities.items()},
         flips={name: _flips(work, name, answered) for name in shown if name != "full"},
         calibration={
             name: report.Calibration(

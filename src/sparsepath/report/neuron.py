@@ -87,8 +87,8 @@ def print_neuron(card: NeuronCard, console: Console, lang: str = "en") -> None:
         if tokens is not None:
             shown = [f"{quoted(text)} {value:+.2f}" for text, value in tokens[:8]]
             listed(f"neuron.{name}", shown)
-    if details.together:
-        listed("neuron.together", [f"{name} {share:.0%}" for name, share in details.together])
+    for key, lines in _neighbours(card, w).items():
+        listed(key, lines)
     band = ""
     for context in card.contexts:
         if context.band != band:
@@ -175,6 +175,19 @@ def quoted(text: str) -> str:
 
 def _token_line(token: Any) -> str:
     return f"{quoted(token.text)} {token.share:.0%} ({token.lift:,.0f}x)"
+
+
+def _neighbours(card: NeuronCard, w: Words) -> dict[str, list[str]]:
+    """Write classes and neurons that belong to a neuron."""
+    found = {
+        "neuron.classes": [_class_line(*told, w) for told in card.details.classes],
+        "neuron.together": [f"{name} {share:.0%}" for name, share in card.details.together],
+    }
+    return {key: lines for key, lines in found.items() if lines}
+
+
+def _class_line(name: str, share: float, area: float, w: Words) -> str:
+    return w("neuron.class", name=name, share=w.percent(share, 0), area=w.number(area, 3))
 
 
 def _coloured(context: Context, largest: float, *, marked: bool) -> Text:
@@ -292,6 +305,9 @@ def _tables(card: NeuronCard, w: Words) -> Html:
         if tokens is not None:
             lines = [(quoted(t), f"{v:+.3f}".replace("-", "\u2212")) for t, v in tokens]
             parts.append(_list(w(f"neuron.{name}"), lines))
+    if card.details.classes:
+        told = [_class_line(*one, w) for one in card.details.classes]
+        parts.append(el("section", el("h2", w("neuron.classes")), *(el("p", one) for one in told)))
     together = [(name, f"{share:.0%}") for name, share in card.details.together]
     parts.append(_list(w("neuron.together"), together))
     return el("div", *parts, cls="two")

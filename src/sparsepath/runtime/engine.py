@@ -5,7 +5,7 @@ Read with it: `manifest.py` (what a folder says about itself) and `base.py` (wha
 
 from pathlib import Path
 
-from sparsepath.errors import ModelError
+from sparsepath.errors import ConfigError, ModelError
 from sparsepath.runtime.base import Answers, Engine
 from sparsepath.runtime.cascade import CascadeEngine
 from sparsepath.runtime.early_exit import EarlyExitEngine
@@ -16,23 +16,35 @@ from sparsepath.runtime.single import SingleEngine
 __all__ = ["Answers", "Engine", "load_engine"]
 
 
-def load_engine(folder: Path | str, *, threads: int = 1, precision: Precision = "fp32") -> Engine:
+def load_engine(
+    folder: Path | str,
+    *,
+    threads: int = 1,
+    precision: Precision = "fp32",
+    preset: str | None = None,
+) -> Engine:
     """Load a model folder.
 
     Args:
         folder: a folder with `sparsepath.json`, such as RUN/models/NAME or an exported one.
         threads: threads of one matrix product.
         precision: which graph; of a cascade, every stage is loaded in it.
+        preset: name of a steering preset of a sparse classifier's folder, or its file.
 
     Raises:
         ModelError: if something is missing, damaged, or outside the folder's place, or has no graph
             in that precision.
-        ConfigError: if `threads` is not positive.
+        ConfigError: if `threads` is not positive, or the preset cannot be used.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest.kind == "single":
-        return SingleEngine(folder, manifest, threads=threads, precision=precision)
+        return SingleEngine(folder, manifest, threads=threads, precision=precision, preset=preset)
+    if preset is not None:
+        raise ConfigError(
+            f"a preset for {folder}, which is a {manifest.kind}",
+            hint="presets belong to a sparse classifier, such as RUN/models/topk-8th",
+        )
     if manifest.kind == "self-ensemble":
         return SelfEnsembleEngine(folder, manifest, threads=threads, precision=precision)
     if manifest.kind == "early-exit":

@@ -32,7 +32,7 @@ class Prediction(NamedTuple):
     """What a user should know, such as rows without text."""
 
 
-def predict_file(
+def predict_file(  # noqa: PLR0913 - what is read, by what, and where it goes
     model: Path | str,
     data: Path | str,
     out: Path | str,
@@ -40,6 +40,7 @@ def predict_file(
     text_column: str | None = None,
     precision: Precision | None = None,
     threads: int | None = None,
+    preset: str | None = None,
 ) -> Prediction:
     """Write a CSV file with the columns `row`, `label`, `probability`, one line a row of the table.
 
@@ -50,8 +51,10 @@ def predict_file(
         text_column: name or position of the text column; found if None.
         precision: which graph to use; None: what a run recommends, fp32 for a model folder.
         threads: threads of one matrix product; all processors if None.
+        preset: steering preset of a sparse classifier: its name in the folder, or its file.
 
     Raises:
+        ConfigError: if the preset cannot be used.
         ModelError: if the model cannot be used.
         DataError: if the table cannot be used.
         RunError: if the result cannot be written.
@@ -61,6 +64,7 @@ def predict_file(
         found.folder,
         threads=os.cpu_count() or 1 if threads is None else threads,
         precision=precision or found.precision,
+        preset=preset,
     )
     table = read_texts(data, text_column=text_column)
     lines = io.StringIO()

@@ -24,7 +24,9 @@ SLOW_OPTIMIZERS: Final = ["SkipLayerNormFusion", "EmbedLayerNormFusion"]
 """Fusions whose result is slower on a CPU than its parts (`onnx_writer.py`)."""
 
 
-def open_session(path: Path, *, threads: int, n_labels: int, inputs: Sequence[str]) -> Any:
+def open_session(
+    path: Path, *, threads: int, n_labels: int, inputs: Sequence[str], graph: bytes | None = None
+) -> Any:
     """Open a graph on the CPU.
 
     Args:
@@ -33,6 +35,7 @@ def open_session(path: Path, *, threads: int, n_labels: int, inputs: Sequence[st
             that other programs keep their cores.
         n_labels: width that the output `probabilities` must have.
         inputs: names of the inputs that it must take.
+        graph: what is run in place of the file.
 
     Returns:
         An `onnxruntime.InferenceSession`.
@@ -56,7 +59,7 @@ def open_session(path: Path, *, threads: int, n_labels: int, inputs: Sequence[st
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
-            str(path),
+            str(path) if graph is None else graph,
             options,
             providers=["CPUExecutionProvider"],
             disabled_optimizers=SLOW_OPTIMIZERS,

@@ -2,14 +2,40 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
-from sparsepath.server import classify, health, models, openai
+from sparsepath.audit.roles import Role
+from sparsepath.server import (
+    classify,
+    compare,
+    concepts,
+    health,
+    models,
+    openai,
+    page,
+    policies,
+    records,
+    review,
+    rollout_routes,
+    runs,
+    start,
+)
+from sparsepath.server.auth import LEAST
 from sparsepath.server.guard import Guard
+from sparsepath.server.jobs import routes as job_routes
 from sparsepath.server.problems import AsciiJson, add_handlers
 from sparsepath.server.service import Service
 from sparsepath.version import __version__
+
+GOVERNING = (policies, review, rollout_routes, records, job_routes)
+PARTS = (health, models, classify, openai, start, runs, compare, concepts, *GOVERNING, page)
+
+ROUTERS = tuple(part.router for part in PARTS)
+"""Every route."""
 
 
 def create_app(service: Service) -> FastAPI:
@@ -29,8 +55,29 @@ def create_app(service: Service) -> FastAPI:
         default_response_class=AsciiJson,
     )
     app.state.service = service
-    for part in (health, models, classify, openai):
-        app.include_router(part.router)
+    _add_routes(app)
     add_handlers(app)
     app.add_middleware(Guard, options=service.options, metrics=service.metrics)
     return app
+
+
+def describe() -> dict[str, Any]:
+    """Give the OpenAPI document, which needs no model."""
+    app = FastAPI(title="sparsepath", version=__version__, default_response_class=AsciiJson)
+    _add_routes(app)
+    return app.openapi()
+
+
+def _add_routes(app: FastAPI) -> None:
+    """Add every route, the role that it demands in its description as `x-least-role`."""
+    for router in ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and (role := _least(route.dependant)) is not None:
+                route.openapi_extra = {**(route.openapi_extra or {}), "x-least-role": role}
+        app.include_router(router)
+
+
+def _least(dependant: Dependant) -> Role | None:
+    """Find the role that a route demands, if it demands one."""
+    roles = (LEAST.get(part.call) for part in dependant.dependencies if part.call is not None)
+    return next((role for role in roles if role is not None), None)

@@ -4,14 +4,16 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, NamedTuple, final
+from typing import Annotated, Any, Final, NamedTuple, final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from sparsepath.audit.actor import Actor
 from sparsepath.audit.database import Database
 from sparsepath.audit.keys import Key, find_key
 from sparsepath.audit.roles import Role, allows
+from sparsepath.server.limits import Limits
 from sparsepath.server.problems import Problem
 
 REMEMBERED_S: Final = 2.0
@@ -29,9 +31,21 @@ class Principal(NamedTuple):
     name: str
     """As the audit log has it: `key:ID`, or `local`."""
     role: Role
+    person: str
+    """Name of the key, by which persons are told apart; `local` where there are no keys."""
+    key: Key | None = None
+    """The key that was sent; None on a server that demands none."""
+
+    @property
+    def actor(self) -> Actor:
+        """The same as records of policies and verdicts have it."""
+        return Actor(self.name, self.person)
 
 
-LOCAL: Final = Principal("local", "admin")
+LEAST: Final[dict[Callable[..., Any], Role]] = {}
+"""The role that each dependency of `asker` demands."""
+
+LOCAL: Final = Principal("local", "admin", "local")
 """Whoever asks a server on loopback that demands no keys."""
 
 
@@ -62,7 +76,11 @@ class Doorkeeper:
                 "`sparsepath keys add`",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        return Principal(f"key:{key.id}", key.role)
+        return Principal(f"key:{key.id}", key.role, key.name, key)
+
+    def forget(self) -> None:
+        """Look every key up anew."""
+        self._known.clear()
 
     async def _find(self, secret: str) -> Key | None:
         digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
@@ -96,6 +114,10 @@ def asker(least: Role) -> Callable[..., Awaitable[Principal]]:
                 f"this needs the role {least}, the key has {found.role}",
                 fix="ask who runs the server for another key",
             )
+        limits = request.app.state.service.limits
+        assert isinstance(limits, Limits)
+        await limits.charge(found.key)
         return found
 
+    LEAST[admitted] = least
     return admitted

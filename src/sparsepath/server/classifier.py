@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
+import psutil
+
 from sparsepath.artifacts.provenance import sha256_folder
 from sparsepath.runtime.base import Engine, FloatArray
 from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.locate import locate
 from sparsepath.runtime.manifest import Precision, member, read_manifest
+from sparsepath.server.snapshot import private_copy, signature
 
 
 class Answer(NamedTuple):
@@ -44,9 +47,16 @@ class Classifier:
         self.folder = found.folder
         self.name = found.folder.resolve().name
         self.precision: Precision = precision or found.precision
-        self.sha256 = _hash(found.folder)
-        self._engine: Engine = load_engine(found.folder, threads=threads, precision=self.precision)
-        self._batch = batch
+        self.threads, self._batch = threads, batch
+        self.folders = model_folders(found.folder)
+        """What it was loaded from: its folder, and those that a cascade names."""
+        self.signature = signature(self.folders)
+        before = psutil.Process().memory_info().rss
+        with private_copy(self.folders) as copied:
+            self.sha256 = hash_folders(self.folders)
+            self._engine: Engine = load_engine(copied, threads=threads, precision=self.precision)
+        self.loaded_bytes = max(0, psutil.Process().memory_info().rss - before)
+        """Memory that loading it added to the process."""
 
     @property
     def labels(self) -> list[str]:
@@ -72,10 +82,20 @@ class Classifier:
         ]
 
 
-def _hash(folder: Path) -> str:
-    """Give the hash of a model folder; a cascade's covers the folders of its stages too."""
+def model_folders(folder: Path) -> list[Path]:
+    """Give a model's folder, and those of a cascade's stages.
+
+    Raises:
+        ModelError: if its manifest cannot be read.
+    """
     manifest = read_manifest(folder)
     if manifest.kind != "cascade":
-        return sha256_folder(folder)
-    places = [folder, *(member(folder, name, is_folder=True) for name in manifest.stages)]
-    return hashlib.sha256("".join(sha256_folder(place) for place in places).encode()).hexdigest()
+        return [folder]
+    return [folder, *(member(folder, name, is_folder=True) for name in manifest.stages)]
+
+
+def hash_folders(folders: Sequence[Path]) -> str:
+    """Give the hash of a model from all of its folders."""
+    if len(folders) == 1:
+        return sha256_folder(folders[0])
+    return hashlib.sha256("".join(sha256_folder(one) for one in folders).encode()).hexdigest()

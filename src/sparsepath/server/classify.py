@@ -15,6 +15,7 @@ from sparsepath.server.classifier import Answer
 from sparsepath.server.logs import log
 from sparsepath.server.models import ModelName, name_of
 from sparsepath.server.problems import Problem
+from sparsepath.server.rollout import Served as ServedModel
 from sparsepath.server.service import Served, Service
 from sparsepath.server.waiting import while_connected
 
@@ -39,6 +40,11 @@ class Question(BaseModel):
         description="Also say how much each word of a text speaks for its label; one more "
         "pass of the model a word.",
     )
+    against: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Label that an explanation compares with; else the runner-up.",
+    )
 
 
 class Uncertainty(BaseModel):
@@ -59,10 +65,12 @@ class WordShare(BaseModel):
 
 
 class Explanation(BaseModel):
-    """What the words of a text do to the lead of its label over the runner-up."""
+    """What the words of a text do to the lead of its label over another one."""
 
     method: str = Field(default="left-out", description="Each word is left out once.")
-    against: str = Field(description="The runner-up.")
+    against: str = Field(
+        description="The label that was asked for; the runner-up where it is none or the answer."
+    )
     words: list[WordShare]
     is_cut: bool = Field(description="Whether the text has more words than were left out.")
 
@@ -82,6 +90,7 @@ class Label(BaseModel):
     probabilities: dict[str, float]
     uncertainty: Uncertainty
     stage: int = Field(description="Stage of a cascade or early exit that answered, from 0.")
+    waits: bool = Field(description="Whether it waits for a person, being less sure than asked.")
     explanation: Explanation | None = None
     record: ReceiptOut
 
@@ -104,9 +113,10 @@ async def classify(
     """Give label, probabilities and uncertainty of one text or many."""
     texts = _texts(question, service)
     request.state.n_texts = len(texts)
+    await service.limits.charge(who.key, len(texts) - 1)
     if service.options.log_texts:
         log("texts", request=request.state.request_id, texts=texts)
-    work = _answered(service, texts, question.explain, request.state.request_id, who)
+    work = _answered(service, texts, question, request.state.request_id, who)
     return await while_connected(request, work, service.options.timeout_s)
 
 
@@ -116,6 +126,8 @@ def _texts(question: Question, service: Service) -> list[str]:
     if (question.text is None) == (question.texts is None):
         raise Problem(422, "invalid", "give `text` or `texts`", fix="give exactly one of them")
     texts = [question.text] if question.text is not None else question.texts or []
+    if question.against is not None and question.against not in service.classifier.labels:
+        raise Problem(422, "no_label", "`against` is no label", fix="see /api/v1/models for them")
     most = MAX_EXPLAINED if question.explain else service.options.max_texts
     if len(texts) > min(most, service.options.queue_texts):
         raise Problem(
@@ -125,20 +137,13 @@ def _texts(question: Question, service: Service) -> list[str]:
 
 
 async def _answered(
-    service: Service, texts: list[str], is_explained: bool, id_: str, who: Principal
+    service: Service, texts: list[str], question: Question, id_: str, who: Principal
 ) -> Labels:
     """Ask the engine, and record what it said."""
     begun = time.perf_counter()
-    answers = await service.batcher.ask(texts)
-    explanations: list[Explanation | None] = [None] * len(texts)
-    if is_explained:
-        pairs = zip(texts, answers, strict=True)
-        explanations = [await _explained(service, text, answer) for text, answer in pairs]
-    told = [
-        _told(service.classifier.labels, answer, explanation)
-        for answer, explanation in zip(answers, explanations, strict=True)
-    ]
-    name = name_of(service)
+    follower = service.followed
+    by, told = await follower.run(texts, lambda one: _asked(service, one, texts, question))
+    name = name_of(by.model)
     ms = round(1000 * (time.perf_counter() - begun), 3)
     facts: dict[str, Any] = {
         "request": id_,
@@ -147,10 +152,16 @@ async def _answered(
         "latency_ms": ms,
     }
     drafts = [
-        Draft(kind="decision", body=facts | _recorded(one), texts={"input": text})
+        Draft(
+            kind="decision",
+            body=facts | _recorded(one, service),
+            texts={"input": text},
+            waits=one["waits"],
+        )
         for text, one in zip(texts, told, strict=True)
     ]
     receipts = await service.journal.write(drafts)
+    follower.answered(by, texts, [one["label"] for one in told], receipts, ms)
     labels = [
         Label(**one, record=ReceiptOut(seq=receipt.seq, hash=receipt.hash))
         for one, receipt in zip(told, receipts, strict=True)
@@ -158,7 +169,26 @@ async def _answered(
     return Labels(request=id_, model=name, answers=labels)
 
 
-def _told(labels: list[str], answer: Answer, explanation: Explanation | None) -> dict[str, Any]:
+async def _asked(
+    service: Service, by: ServedModel, texts: list[str], question: Question
+) -> list[dict[str, Any]]:
+    """Ask a model, and put what it said into words."""
+    answers = await by.batcher.ask(texts)
+    explanations: list[Explanation | None] = [None] * len(texts)
+    if question.explain:
+        pairs = zip(texts, answers, strict=True)
+        explanations = [
+            await _explained(service, by, text, answer, question.against) for text, answer in pairs
+        ]
+    return [
+        _told(by.model.labels, answer, explanation, service.options.review_below)
+        for answer, explanation in zip(answers, explanations, strict=True)
+    ]
+
+
+def _told(
+    labels: list[str], answer: Answer, explanation: Explanation | None, below: float | None
+) -> dict[str, Any]:
     """Put what the engine said into words."""
     p = answer.probabilities.astype(np.float64)
     order = np.argsort(-p, kind="stable")
@@ -172,12 +202,16 @@ def _told(labels: list[str], answer: Answer, explanation: Explanation | None) ->
         },
         "uncertainty": Uncertainty(entropy=round(entropy, 6), margin=round(margin, 6)),
         "stage": answer.stage,
+        "waits": below is not None and round(float(p[order[0]]), 6) < below,
         "explanation": explanation,
     }
 
 
-def _recorded(told: dict[str, Any]) -> dict[str, Any]:
+def _recorded(told: dict[str, Any], service: Service) -> dict[str, Any]:
     """Give what the log keeps of an answer; of an explanation its hash."""
+    review = None
+    if told["waits"]:
+        review = {"below": service.options.review_below, "labels": list(told["probabilities"])}
     explanation = told["explanation"]
     digest = None
     if explanation is not None:
@@ -190,16 +224,22 @@ def _recorded(told: dict[str, Any]) -> dict[str, Any]:
         "explanation_sha256": digest,
         "preset": None,
         "policy": None,
+        "review": review,
     }
 
 
-async def _explained(service: Service, text: str, answer: Answer) -> Explanation:
+async def _explained(
+    service: Service, by: ServedModel, text: str, answer: Answer, wanted: str | None
+) -> Explanation:
     """Leave out each word of a text."""
     order = np.argsort(-answer.probabilities, kind="stable")
     label, against = int(order[0]), int(order[min(1, len(order) - 1)])
+    labels = by.model.labels
+    if wanted is not None and labels.index(wanted) != label:
+        against = labels.index(wanted)
     found = parts(text)
     looked_at = found[: min(MAX_PARTS, service.options.queue_texts)]
-    rows = await service.batcher.ask([without(text, part) for part in looked_at])
+    rows = await by.batcher.ask([without(text, part) for part in looked_at])
     left_out = [row.probabilities for row in rows]
     scores = shares(answer.probabilities, left_out, label, against)
     words = [
@@ -207,5 +247,5 @@ async def _explained(service: Service, text: str, answer: Answer) -> Explanation
         for part, score in zip(looked_at, scores, strict=True)
     ]
     return Explanation(
-        against=service.classifier.labels[against], words=words, is_cut=len(found) > len(looked_at)
+        against=by.model.labels[against], words=words, is_cut=len(found) > len(looked_at)
     )

@@ -4,8 +4,10 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Any, Final, final
 
+from sparsepath.audit.policy_rules import Permit
 from sparsepath.audit.record import Draft, Receipt
 from sparsepath.config import GenerateOptions
+from sparsepath.errors import PolicyError
 from sparsepath.runtime.language.engine import Ending, Written
 from sparsepath.server.auth import Principal
 from sparsepath.server.models import name_of
@@ -62,6 +64,8 @@ class Generation:
             stop=asked.stops,
         )
         self._who = who
+        self._use = asked.sparsepath.use
+        self._permit: Permit | None = None
         self.facts = Written()
         self._text: list[str] = []
         self._writing: Writing | None = None
@@ -76,7 +80,41 @@ class Generation:
         """What an answer says beyond OpenAI's shape."""
         preset = self._preset
         edits = [] if preset is None else [str(edit) for edit in preset.edits]
-        return {"preset": None if preset is None else preset.name, "edits": edits}
+        return {
+            "preset": None if preset is None else preset.name,
+            "edits": edits,
+            "policy": self._policy,
+        }
+
+    @property
+    def _policy(self) -> dict[str, Any] | None:
+        """The policy that allowed it, as records have it."""
+        return None if self._permit is None else self._permit._asdict()
+
+    async def check_policy(self) -> None:
+        """See that a policy allows the steering, where one must; a refusal is on record.
+
+        Raises:
+            PolicyError: if none does.
+            Problem: if the refusal cannot be recorded.
+            RunError: if the database cannot be reached.
+        """
+        if self._preset is None or self._service.gate is None:
+            return
+        try:
+            self._permit = await self._service.gate.permit(self._preset, self._use, self._who.role)
+        except PolicyError as err:
+            body: dict[str, Any] = {
+                "request": self._id,
+                "by": self._who.name,
+                "model": name_of(self._service.model).model_dump(),
+                "preset": self._preset.name,
+                "preset_sha256": self._preset.content_sha256,
+                "use": self._use,
+                "rule": err.rule,
+            }
+            await self.record(Draft(kind="policy.refuse", body=body))
+            raise
 
     async def pieces(self) -> AsyncIterator[str]:
         """Write; what comes is remembered for the record.
@@ -100,14 +138,15 @@ class Generation:
         body: dict[str, Any] = {
             "request": self._id,
             "by": self._who.name,
-            "model": name_of(self._service).model_dump(),
+            "model": name_of(self._service.model).model_dump(),
             "tokens": options.tokens,
             "temperature": options.temperature,
             "top_p": options.top_p,
             "seed": options.seed,
             "preset": None if preset is None else preset.name,
             "preset_sha256": None if preset is None else preset.content_sha256,
-            "policy": None,
+            "use": self._use,
+            "policy": self._policy,
         }
         return Draft(kind="generation.begin", body=body, texts={"prompt": self._prompt})
 

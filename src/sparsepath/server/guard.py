@@ -17,9 +17,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sparsepath.server.logs import log
 from sparsepath.server.metrics import Metrics
 from sparsepath.server.options import ServeOptions
+from sparsepath.server.page import SCREENS
 from sparsepath.server.problems import Problem
 
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
+
+UPLOADS: Final = {"/api/v1/jobs/poc"}
+"""Routes that read their bodies themselves, once it is known who asks: tables."""
 
 DRAINED: Final = 8
 """Times the limit up to which a body that is too large is read, and thrown away."""
@@ -67,15 +71,17 @@ class Guard:
     async def _passed(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             headers = Headers(scope=scope)
-            self._check_names(headers)
-            if scope["method"] in _WITH_BODY:
+            # A link in a mail may lead to the page, which holds no data of anybody.
+            is_link = scope["path"] in SCREENS and headers.get("sec-fetch-mode") == "navigate"
+            self._check_names(headers, is_link=is_link)
+            if scope["method"] in _WITH_BODY and scope["path"] not in UPLOADS:
                 receive = await self._buffered(headers, receive)
         except Problem as problem:
             await problem.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _check_names(self, headers: Headers) -> None:
+    def _check_names(self, headers: Headers, *, is_link: bool) -> None:
         """Compare `Host` and `Origin` with what they may be."""
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or _name(host) not in self._options.hosts:
@@ -86,7 +92,7 @@ class Guard:
                 fix="use its own address, or start it with --allow-host NAME",
             )
         origins = headers.getlist("origin")
-        is_foreign = headers.get("sec-fetch-site", "none") == "cross-site"
+        is_foreign = headers.get("sec-fetch-site", "none") == "cross-site" and not is_link
         if is_foreign or any(_netloc(origin) != host.lower() for origin in origins):
             raise Problem(
                 403, "origin", "a page of another site asks", fix="ask from outside a browser"

@@ -17,6 +17,8 @@ class State(BaseModel):
     """That all is well."""
 
     status: str = "ok"
+    notes: list[str] = []
+    """What somebody should look at, though answers are given."""
 
 
 @router.get("/healthz")
@@ -32,7 +34,12 @@ async def readyz(service: Served) -> State:
         raise Problem(
             503, "not_ready", "answers cannot be recorded now", fix="look at the server's log"
         )
-    return State()
+    follower = service.follower
+    if follower is not None and follower.blocked is not None:
+        raise Problem(503, "not_ready", follower.blocked, fix="look at the server's log")
+    if service.options.strict_model and service.folder.note is not None:
+        raise Problem(503, "not_ready", service.folder.note, fix="start the server again")
+    return State(notes=service.notes)
 
 
 @router.get("/metrics")

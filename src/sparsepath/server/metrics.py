@@ -107,10 +107,13 @@ class Metrics:
         self.audit_seconds = Histogram(
             "sparsepath_audit_seconds", "Time of a transaction of the audit log.", SECONDS
         )
+        self.limited = Counter(
+            "sparsepath_limited_total", "Requests beyond a limit of their key.", ("limit",)
+        )
         rss = Gauge("sparsepath_resident_bytes", "Memory of this process.", _resident)
         self._all: list[Counter | Gauge | Histogram] = [
             self.requests, self.seconds, self.texts, self.batches, self.tokens, self.records,
-            self.audit_seconds, rss,
+            self.audit_seconds, self.limited, rss,
         ]  # fmt: skip
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from sparsepath.server.auth import Principal, asker
+from sparsepath.server.classifier import Classifier
+from sparsepath.server.language import LanguageModel
 from sparsepath.server.service import Served, Service
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
@@ -35,9 +37,8 @@ class Models(BaseModel):
     models: list[Model]
 
 
-def name_of(service: Service) -> ModelName:
-    """Say which model answers."""
-    model = service.model
+def name_of(model: Classifier | LanguageModel) -> ModelName:
+    """Give a model's name."""
     return ModelName(name=model.name, sha256=model.sha256, precision=model.precision)
 
 
@@ -46,12 +47,16 @@ async def list_models(
     service: Served, _who: Annotated[Principal, Depends(asker("viewer"))]
 ) -> Models:
     """List what is served."""
-    model, writing = service.model, service.writing_model
-    told = Model(
-        **name_of(service).model_dump(),
+    return Models(models=[told_model(service)])
+
+
+def told_model(service: Service) -> Model:
+    """Describe the model that is served."""
+    model, writing = service.answering, service.writing_model
+    return Model(
+        **name_of(model).model_dump(),
         kind=model.kind,
         labels=model.labels,
         n_stages=model.n_stages,
         presets=[] if writing is None else writing.presets,
     )
-    return Models(models=[told])

@@ -72,6 +72,7 @@ async def _answer(
     shape: Shape,
 ) -> Response:
     """Write all of a text, or begin a stream of it."""
+    await generation.check_policy()
     head = (_id(request), int(time.time()), asked.model)
     timeout_s = service.options.timeout_s
     if asked.stream:

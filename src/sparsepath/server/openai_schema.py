@@ -17,6 +17,9 @@ class Extension(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     preset: str | None = Field(default=None, description="A steering preset of the model.")
+    use: str | None = Field(
+        default=None, max_length=64, description="What the text is for, as a policy names it."
+    )
 
 
 class StreamOptions(BaseModel):

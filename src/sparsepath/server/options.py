@@ -56,11 +56,34 @@ class ServeOptions:
     keep_texts: bool = False
     """Keep users' texts beside the audit log, where they can be forgotten."""
 
+    needs_policy: bool = False
+    """Steer only as an approved policy allows, also where the model has none."""
+
+    review_below: float | None = None
+    """Probability of its label below which a decision waits for a person; None: none waits."""
+
     log_texts: bool = False
     """Write users' texts to the log on standard error."""
 
+    runs: Path | None = None
+    """Folder whose runs and catalogues the page may show; None: those of the model alone."""
+
     anchor: Path | None = None
     """File that gets the audit log's newest hash, every minute and at the end."""
+
+    strict_model: bool = False
+    """Give no answers while the model's folder holds something else than what was loaded."""
+
+    drift_window: int = 500
+    """Answers that are compared with the PoC at a time."""
+    store: Path = Path("sparsepath-store")
+    """Folder of the tables, logs and run folders of jobs; made when the first one comes."""
+
+    jobs: int = 1
+    """Jobs that run at the same time; others wait."""
+
+    max_upload_mb: int = 64
+    """Size of a table that is sent, at most, in 10^6 bytes."""
 
     @property
     def is_loopback(self) -> bool:
@@ -107,9 +130,34 @@ class ServeOptions:
             "max_body_bytes": 1024,
             "writers": 1,
             "queue_writers": 1,
+            "drift_window": 50,
+            "jobs": 1,
+            "max_upload_mb": 1,
         }
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name} = {getattr(self, name)}", hint=f"use at least {lowest}")
+        if self.review_below is not None and not 0 < self.review_below <= 1:
+            raise ConfigError(
+                f"review_below = {self.review_below:g}",
+                hint="give a probability above 0 and up to 1, such as 0.8",
+            )
         if self.batch_wait_ms < 0 or self.timeout_s <= 0 or self.body_timeout_s <= 0:
             raise ConfigError("a time below zero", hint="give positive milliseconds and seconds")
+
+
+def check_effect(options: ServeOptions, *, is_classifier: bool) -> None:
+    """See that no option says nothing about the model that is served.
+
+    Raises:
+        ConfigError: if one does.
+    """
+    if is_classifier and options.needs_policy:
+        raise ConfigError(
+            "--needs-policy, but a classifier is not steered", hint="leave --needs-policy out"
+        )
+    if not is_classifier and options.review_below is not None:
+        raise ConfigError(
+            "--review-below, but a language model makes no decisions",
+            hint="leave --review-below out",
+        )

@@ -13,7 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from sparsepath.errors import ConfigError, DataError, SparsepathError
+from sparsepath.errors import (
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    PolicyError,
+    SparsepathError,
+)
 
 MAX_TOLD: Final = 5
 """Faults of one request that are told."""
@@ -58,8 +64,12 @@ class AsciiJson(JSONResponse):
 
 def from_error(err: SparsepathError) -> Problem:
     """Tell a client about an error of the library."""
+    if isinstance(err, PolicyError):
+        return Problem(403, f"policy.{err.rule}", err.message, fix=err.hint)
     is_asked_wrong = isinstance(err, ConfigError | DataError)
     status, code = (422, "cannot_be_done") if is_asked_wrong else (503, "unavailable")
+    if isinstance(err, MissingExtraError):
+        status, code = 501, "not_installed"
     return Problem(status, code, err.message, fix=err.hint)
 
 

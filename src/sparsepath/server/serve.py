@@ -116,6 +116,7 @@ def make_server(service: Service) -> uvicorn.Server:
     )
     logging.getLogger("uvicorn.access").disabled = True  # paths may hold what users wrote
     server = uvicorn.Server(config)
+    service.is_leaving = lambda: server.should_exit
     seconds = service.options.body_timeout_s
     service.beside.append(lambda: close_unfinished(server.server_state, seconds))
     return server

@@ -3,23 +3,37 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any, final
+from typing import Annotated, Any, TypeVar, final
 
 from fastapi import Depends, Request
+from pydantic import JsonValue
 
 from sparsepath.audit.database import Database
 from sparsepath.audit.record import Draft
 from sparsepath.server.auth import Doorkeeper
 from sparsepath.server.batching import Batcher
 from sparsepath.server.classifier import Answer, Classifier
+from sparsepath.server.drift import DriftWatch
+from sparsepath.server.folder_watch import FolderWatch
+from sparsepath.server.gate import Gate
+from sparsepath.server.jobs.runner import Runner
 from sparsepath.server.journal import Journal
 from sparsepath.server.language import LanguageModel
+from sparsepath.server.library import Library
+from sparsepath.server.limits import Limits
 from sparsepath.server.logs import log
+from sparsepath.server.meter import Meter
 from sparsepath.server.metrics import Metrics
-from sparsepath.server.options import ServeOptions
+from sparsepath.server.options import ServeOptions, check_effect
 from sparsepath.server.problems import Problem
+from sparsepath.server.rollout import Follower
+from sparsepath.server.rollout import Served as ServedModel
+from sparsepath.server.rollout_metrics import add_gauges
+from sparsepath.server.shelf import Shelf
 from sparsepath.server.writing import Writers
 from sparsepath.version import __version__
+
+ResultT = TypeVar("ResultT")
 
 
 @final
@@ -30,29 +44,66 @@ class Service:
         self, model: Classifier | LanguageModel, database: Database, options: ServeOptions
     ) -> None:
         self.model, self.options, self.metrics = model, options, Metrics()
+        self.database = database
+        self.library = Library(model.folder, options.runs)
+        self.shelf = Shelf()
         self.doorkeeper = Doorkeeper(database, demands_keys=options.demands_keys)
+        self.limits = Limits(database, self.metrics)
         self.journal = Journal(database, keep_texts=options.keep_texts, metrics=self.metrics)
+        meter = Meter(_nothing, 1)
+        if isinstance(model, Classifier):
+            meter = Meter(model.answer, model.threads)
         self.batcher: Batcher[Answer] = Batcher(
-            model.answer if isinstance(model, Classifier) else _nothing,
+            meter,
             limit=options.batch_texts,
             wait_s=options.batch_wait_ms / 1000,
             capacity=options.queue_texts,
             metrics=self.metrics,
         )
+        writing = self.writing_model
+        check_effect(options, is_classifier=writing is None)
+        self.gate: Gate | None = None
+        if writing is not None:
+            self.gate = Gate(database, writing, needs_policy=options.needs_policy)
         self.writers = Writers(at_once=options.writers, capacity=options.queue_writers)
         self.metrics.gauge("sparsepath_queue_texts", "Texts that wait.", self._n_waiting)
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
         """Work without an end that goes on while the server answers."""
         if (anchor := options.anchor) is not None:
             self.beside.append(lambda: self.journal.keep_anchor(anchor))
+        self.follower: Follower | None = None
+        """Follows rollouts of a classifier."""
+        self.drift: DriftWatch | None = None
+        self.folder = FolderWatch(model, self.journal)
+        self._watch(meter)
+        self.jobs = Runner(database, options.store, at_once=options.jobs)
+        self.beside.append(self.jobs.run)
+        self.is_leaving: Callable[[], bool] = lambda: False
+        """Whether the server was told to stop, so that streams without an end should end."""
+        self._walking = asyncio.Lock()
         self._is_open = False
         self._working: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _watch(self, meter: Meter) -> None:
+        """Follow the model's folder and, of a classifier, rollouts and drift."""
+        self.beside.append(self.folder.run)
+        if isinstance(self.model, Classifier):
+            own = ServedModel(self.model, self.batcher, meter, None)
+            self.follower = Follower(own, self.database, self.options, self.metrics)
+            self.drift = DriftWatch(self.follower, self.database, self.options.drift_window)
+            self.beside.append(self.drift.run)
+        add_gauges(self.metrics, self.follower, self.drift, self.folder)
 
     @property
     def is_ready(self) -> bool:
         """Whether requests are taken, and everything that answers them runs."""
         return self._is_open and not any(task.done() for task in self._working)
+
+    @property
+    def answering(self) -> Classifier | LanguageModel:
+        """The model that counts now."""
+        return self.model if self.follower is None else self.follower.base
 
     @property
     def writing_model(self) -> LanguageModel | None:
@@ -71,6 +122,32 @@ class Service:
         raise _other("no language model", "/api/v1/classify")
 
     @property
+    def notes(self) -> list[str]:
+        """What is not as it should be, though answers are given."""
+        found = [] if self.folder.note is None else [self.folder.note]
+        if self.follower is not None:
+            found += self.follower.notes
+        return found
+
+    @property
+    def followed(self) -> Follower:
+        """What knows which classifier answers.
+
+        Raises:
+            Problem: if none is served, or it may not answer.
+        """
+        _ = self.classifier
+        assert self.follower is not None
+        if self.options.strict_model and self.folder.is_changed:
+            raise Problem(
+                503,
+                "model_changed",
+                "the model's folder changed after it was loaded",
+                fix="ask who runs this server",
+            )
+        return self.follower
+
+    @property
     def classifier(self) -> Classifier:
         """The classifier.
 
@@ -87,14 +164,44 @@ class Service:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def alone(self, work: Callable[[], ResultT]) -> ResultT:
+        """Do something long with the log in a thread, one such thing at a time.
+
+        Raises:
+            Problem: if another one is going on.
+        """
+        if self._walking.locked():
+            raise Problem(
+                429,
+                "busy",
+                "the log is being looked through already",
+                fix="ask again in a moment",
+                headers={"Retry-After": "5"},
+            )
+        async with self._walking:
+            # A client that leaves does not end the thread, so the lock is kept until it ends.
+            working = asyncio.ensure_future(asyncio.to_thread(work))
+            try:
+                return await asyncio.shield(working)
+            finally:
+                await asyncio.wait([working])
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answer inside the block; at its end what waits is still answered and recorded."""
         working = [asyncio.create_task(part.run()) for part in (self.batcher, self.writers)]
         writing = asyncio.create_task(self.journal.run())
         self._working = [*working, writing]
-        facts = {"model": self.model.name, "sha256": self.model.sha256, "sparsepath": __version__}
+        facts: dict[str, JsonValue] = {
+            "model": self.model.name,
+            "sha256": self.model.sha256,
+            "sparsepath": __version__,
+            "needs_policy": self.options.needs_policy,
+            "review_below": self.options.review_below,
+        }
         await self.journal.write([Draft(kind="server.start", body=facts)])
+        if self.follower is not None:
+            await self.follower.begin()
         beside = [asyncio.create_task(begin()) for begin in self.beside]
         self._is_open = True
         try:
@@ -105,10 +212,15 @@ class Service:
             self.writers.close()
             await asyncio.gather(*working)
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self.follower is not None:
+                await self.follower.stop()
             with suppress(Problem):
                 await self.journal.write([Draft(kind="server.stop", body=facts)])
+            await self.jobs.close()
+            await self.limits.close()
             self.journal.close()
             await writing
+            self.shelf.close()
             for task in beside:
                 task.cancel()
             if self.options.anchor is not None:

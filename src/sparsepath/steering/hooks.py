@@ -1,9 +1,9 @@
-"""Edit neurons of a language model of transformers inside a `with` block.
+"""Edit neurons of a language model or sparse classifier of transformers in a `with` block.
 
 Read with: `artifacts/edit_text.py` (how edits are written), `trace/edits.py` (what they do).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -15,15 +15,21 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from sparsepath.artifacts.concept_names import Find, finder
-from sparsepath.artifacts.edit import Condition, Edit, Operation, on_entry
+from sparsepath.artifacts.edit import Condition, Edit, Operation, check_reading, on_entry
 from sparsepath.artifacts.edit_text import Encode, parse_condition, parse_edit
 from sparsepath.artifacts.model_files import weights_sha256
 from sparsepath.artifacts.steering import Preset, check_preset
 from sparsepath.errors import ConfigError, ModelError
-from sparsepath.steering.sites import body_of, sites_of
-from sparsepath.trace.edits import Program, Spot, Where, compiled, edited
+from sparsepath.models.autoencoder import SparseAutoencoder
+from sparsepath.steering.latents import (
+    LatentEdits,
+    check_beside,
+    check_latent_strengths,
+    check_latents,
+)
+from sparsepath.steering.sites import body_of, hooker, sites_of
+from sparsepath.trace.edits import Program, SiteEdits, Spot, Where, compiled, edited
 from sparsepath.trace.ranges import Ranges, check_strengths
-from sparsepath.trace.sites import hook_site
 
 
 @contextmanager
@@ -40,6 +46,7 @@ def steer(  # noqa: PLR0913 - an edit has so many parts
     ranges: Ranges | None = None,
     unsafe_strength: bool = False,
     is_dense_allowed: bool = False,
+    autoencoder: SparseAutoencoder | None = None,
 ) -> Iterator[None]:
     """Edit neurons while the block runs; afterwards, also after an error, the model is as before.
 
@@ -47,7 +54,8 @@ def steer(  # noqa: PLR0913 - an edit has so many parts
     text reads, the answer what later passes with its cache read. Padding is never edited.
 
     Args:
-        model: a language model of the Llama kind, dense or sparse.
+        model: a language model of the Llama kind, dense or sparse, or a sparse classifier of texts,
+            of which all tokens are the prompt.
         neurons: names such as `L02/117`, with one of the operations below; or whole edits such as
             `L02/117=8`, and presets, without one. For a model that came from a folder with a
             catalogue, a label may stand in place of a name.
@@ -64,6 +72,8 @@ def steer(  # noqa: PLR0913 - an edit has so many parts
             None: they are not checked.
         unsafe_strength: allow any strength all the same.
         is_dense_allowed: also edit what a sparse model leaves dense.
+        autoencoder: names and edits are of its latents instead of neurons
+            (`models.autoencoder_folder.read_autoencoder` reads one).
 
     Raises:
         ConfigError: if two edits contradict each other, also those of blocks around this one, or
@@ -85,13 +95,21 @@ def steer(  # noqa: PLR0913 - an edit has so many parts
         ]
     if (given and presets) or (not given and (condition is not None or positions != "all")):
         raise _mixed(*presets, *others)
+    latents = None
+    if autoencoder is not None:
+        if presets:
+            raise _mixed(*presets)
+        check_latents(autoencoder, edits)
+        latents, edits = LatentEdits(autoencoder, tuple(edits)), []
     if ranges is not None and not unsafe_strength:
         check_strengths(edits, ranges)
+        if latents is not None:
+            check_latent_strengths(latents, ranges)
     for preset in presets:
         edits += _of_preset(preset, model)
         is_dense_allowed |= preset.is_dense_allowed
     steered = _STEERED.setdefault(model, _Steered(model))
-    steered.enter(edits, is_dense_allowed)
+    steered.enter(edits, is_dense_allowed, latents)
     try:
         yield
     finally:
@@ -158,47 +176,73 @@ class _Steered:
 
     def __init__(self, model: PreTrainedModel) -> None:
         """Take a model, which is left alone until `enter`."""
+        self._hook = hooker(model)
         self._body = body_of(model)
         self._sites = sites_of(model)
         self._programs: list[Program] = []
+        self._latents: list[LatentEdits | None] = []
         self._handles: list[RemovableHandle] = []
         self._where: Where | None = None
 
-    def enter(self, edits: list[Edit], is_dense_allowed: bool) -> None:
-        """Add edits; nothing changes where they do not fit."""
+    def enter(self, edits: list[Edit], is_dense_allowed: bool, latents: LatentEdits | None) -> None:
+        """Add edits; nothing changes where they do not fit.
+
+        Raises:
+            ModelError: if an autoencoder is of a model with other layers or sizes.
+        """
         before = self._programs[-1] if self._programs else None
         program = compiled(
             [*(before.edits if before else ()), *edits],
             self._sites,
             is_dense_allowed=is_dense_allowed or (before is not None and before.is_dense_allowed),
         )
+        if self._sites.spots:
+            check_reading(program.edits)
+        if latents is not None:
+            self._check_sizes(latents)
+        check_beside([one for one in (*self._latents, latents) if one], program.edits)
         self._programs.append(program)
+        self._latents.append(latents)
         self._install()
 
     def leave(self) -> None:
         """Take the last edits away."""
         self._programs.pop()
+        self._latents.pop()
         self._install()
+
+    def _check_sizes(self, latents: LatentEdits) -> None:
+        """See that the model has what an autoencoder reads; raises as `enter`."""
+        layer, site = latents.spot
+        width, here = latents.autoencoder.config.width, self._sites.widths[site]
+        if layer >= self._sites.n_layers or width != here:
+            raise ModelError(
+                f"the autoencoder reads layer {layer}, {width} entries at {site}; the model has "
+                f"{self._sites.n_layers} layers, {here} entries",
+                hint="give the model it was trained over",
+            )
 
     def _install(self) -> None:
         """Put hooks where the last program has something to do, and nowhere else."""
         while self._handles:
             self._handles.pop().remove()
-        if not self._programs or not self._programs[-1].spots:
+        spots = set(self._programs[-1].spots) if self._programs else set()
+        spots |= {latents.spot for latents in self._latents if latents is not None}
+        if not spots:
             return
         self._handles.append(self._body.register_forward_pre_hook(self._begin, with_kwargs=True))
-        for spot in self._programs[-1].spots:
-            block = self._body.get_submodule(f"layers.{spot[0]}")
-            self._handles.append(hook_site(block, spot[1], self._change(spot)))
+        for spot in sorted(spots):
+            self._handles.append(self._hook(spot, self._change(spot)))
 
     def _change(self, spot: Spot) -> Any:
         """Make the function that edits one site."""
-        here = self._programs[-1].spots[spot]
+        here = self._programs[-1].spots.get(spot, SiteEdits({}, []))
+        latents = _together(one for one in self._latents if one and one.spot == spot)
 
         def change(x: Tensor) -> Tensor:
             assert self._where is not None
             found: Tensor = edited(x, here, self._where)
-            return found
+            return found if latents is None else latents(found, self._where)
 
         return change
 
@@ -221,6 +265,13 @@ class _Steered:
         if before and self._where is not None and len(self._where.n_prompt) == len(n_prompt):
             n_prompt = self._where.n_prompt
         self._where = Where(positions, ids, n_prompt, {})
+
+
+def _together(latents: Iterable[LatentEdits]) -> LatentEdits | None:
+    """Join edits of one autoencoder, which then all look at the same values."""
+    found = list(latents)
+    edits = tuple(edit for one in found for edit in one.edits)
+    return LatentEdits(found[0].autoencoder, edits) if found else None
 
 
 _STEERED: WeakKeyDictionary[PreTrainedModel, _Steered] = WeakKeyDictionary()

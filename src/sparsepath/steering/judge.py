@@ -14,6 +14,8 @@ class Judge(NamedTuple):
     name: str
     """How it judges, in words."""
     carries: Callable[[Sequence[str]], list[bool]]
+    times: Callable[[str], int] | None = None
+    """Counts the places of a text that carry it; None: that is not known."""
 
 
 def word_judge(words: Sequence[str]) -> Judge:
@@ -34,7 +36,9 @@ def word_judge(words: Sequence[str]) -> Judge:
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)", re.IGNORECASE)
     shown = ", ".join(kept[:8]) + ", ..." * (len(kept) > 8)
     return Judge(
-        f"words: {shown}", lambda texts: [pattern.search(text) is not None for text in texts]
+        f"words: {shown}",
+        lambda texts: [pattern.search(text) is not None for text in texts],
+        lambda text: len(pattern.findall(text)),
     )
 
 

@@ -6,9 +6,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from sparsepath.artifacts.edit import Edit
-from sparsepath.artifacts.steering_sweep import Goal, Recommended, SweepPoint
+from sparsepath.artifacts.steering_sweep import Goal, PointScores, Recommended, SweepPoint
 from sparsepath.steering.judge import Judge
 from sparsepath.steering.measures import GRAM, repetition, repetition_ci95, share_ci95
+from sparsepath.steering.score import Scores
 
 MOST_BITS = 1.05
 """Bits per byte on neutral text may grow by so much."""
@@ -47,6 +48,10 @@ class Writer(Protocol):
         """Measure the accuracy on labelled rows; None without any."""
         ...
 
+    def scores(self, outputs: Sequence[Output], judge: Judge) -> Scores | None:
+        """Score the outputs of one way, the unsteered one first; None where none are wanted."""
+        ...
+
 
 def measure(
     ways: Iterable[Way], writer: Writer, judge: Judge, tell: Callable[[SweepPoint], None]
@@ -76,6 +81,7 @@ def _point(way: Way, writer: Writer, judge: Judge, base: SweepPoint | None) -> S
     bits = writer.bits_per_byte(way)
     ratio = bits / base.bits_per_byte if base else 1.0
     mean = float(np.mean(repeated))
+    scores = writer.scores(outputs, judge)
     return SweepPoint(
         way=way.name,
         strength=way.strength,
@@ -89,6 +95,7 @@ def _point(way: Way, writer: Writer, judge: Judge, base: SweepPoint | None) -> S
         accuracy=writer.accuracy(way),
         is_fluent=base is None or (ratio <= MOST_BITS and mean <= base.repetition_ci95[1]),
         example=outputs[0].text,
+        scores=None if scores is None else PointScores(**scores._asdict()),
     )
 
 

@@ -29,6 +29,8 @@ class Sites:
     """Entries that sparse sites keep; empty: the model is dense."""
     n_sparse_layers: int = 0
     """First layers that have them."""
+    spots: Mapping[Spot, int] = field(default_factory=dict)
+    """Of a classifier: entries of every site that can be edited, and of no other; else empty."""
 
 
 class SiteEdits(NamedTuple):
@@ -101,6 +103,9 @@ def check_neuron(neuron: Neuron, sites: Sites, *, is_dense_allowed: bool = False
         ConfigError: if its layer or number is out of range.
         ModelError: if a sparse model has no such sparse site there.
     """
+    if sites.spots:
+        _check_spot(neuron, sites.spots)
+        return
     width = sites.widths[neuron.site]
     if neuron.layer >= sites.n_layers:
         raise ConfigError(
@@ -131,6 +136,22 @@ def check_neuron(neuron: Neuron, sites: Sites, *, is_dense_allowed: bool = False
         )
 
 
+def _check_spot(neuron: Neuron, spots: Mapping[Spot, int]) -> None:
+    """See that a neuron is of a sparse site of a classifier; raises as `check_neuron`."""
+    width = spots.get((neuron.layer, neuron.site))
+    if width is None:
+        known = ", ".join(f"L{layer:02d} {site}" for layer, site in spots)
+        raise ModelError(
+            f"{neuron.name}: the classifier is not sparse there",
+            hint=f"choose among its sparse sites: {known}",
+        )
+    if neuron.index >= width:
+        raise ConfigError(
+            f"{neuron.name}: {neuron.site} has {width} entries there",
+            hint=f"choose a number from 0 to {width - 1}",
+        )
+
+
 def edited(x: Any, here: SiteEdits, where: Where) -> Any:
     """Apply the edits of one site.
 
@@ -148,14 +169,14 @@ def edited(x: Any, here: SiteEdits, where: Where) -> Any:
         return x
     y = x * 1
     for edit, index, slot in here.edits:
-        is_here = _applies(edit, where)
+        is_here = applies(edit, where)
         if slot is not None and edit.only_if is not None:
             is_here = is_here & (where.seen[slot] > edit.only_if.above)
         y[..., index][is_here] = (edit.factor * x[..., index] + edit.shift)[is_here]
     return y
 
 
-def _applies(edit: Edit, where: Where) -> Any:
+def applies(edit: Edit, where: Where) -> Any:
     """Say at which tokens an edit applies, by position and token.
 
     Raises:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification
 from sparsepath.data.images import Images, read_images, split_images
 from sparsepath.data.order import places_of_step
 from sparsepath.errors import ConfigError
+from sparsepath.models.topk_vit import TopKViTConfig, TopKViTForImageClassification
 from sparsepath.train.recipe import Recipe
 from sparsepath.train.task import Batch, Evaluation, Outputs, Task
 
@@ -55,9 +56,15 @@ class ImageTask(Task):
         return f"{self._recipe.data.source}, {len(self._images.train.labels):,} images"
 
     def model(self) -> PreTrainedModel:
-        """Make a ViT with fresh weights."""
+        """Make a ViT with fresh weights.
+
+        Raises:
+            ConfigError: if its layers do not have what is to be sparse.
+        """
         shape = self._recipe.model
-        config = ViTConfig(
+        sparse = self._recipe.topk.keywords
+        config = (TopKViTConfig if sparse else ViTConfig)(
+            **sparse,
             image_size=self._side,
             patch_size=shape.patch,
             num_channels=self._images.train.pixels.shape[1],
@@ -71,6 +78,8 @@ class ImageTask(Task):
         config.num_labels = self._n_labels
         with torch.random.fork_rng():
             torch.manual_seed(self._recipe.seed)
+            if isinstance(config, TopKViTConfig):
+                return TopKViTForImageClassification(config)
             return ViTForImageClassification(config)
 
     def batch(self, step: int) -> Batch:

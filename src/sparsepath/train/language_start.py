@@ -68,15 +68,7 @@ def first_model(recipe: Recipe, vocabulary: int) -> PreTrainedModel:
     dense, sparse = _llama(recipe, vocabulary), recipe.topk
     model: PreTrainedModel = dense
     if sparse.sites:
-        model = fresh_topk(
-            dense,
-            topk=dict(sparse.sites),
-            topk_by=sparse.by,
-            topk_positive=sparse.positive,
-            n_always_on=sparse.always_on,
-            n_dense_layers=sparse.dense_layers,
-            straight_through=sparse.straight_through,
-        )
+        model = fresh_topk(dense, **sparse.keywords)
     if recipe.train.rank:
         generator = torch.Generator().manual_seed(recipe.seed)
         add_low_rank(model, MAPS, rank=recipe.train.rank, generator=generator)

@@ -65,7 +65,11 @@ class MoleculeTask(Task):
         return f"{self._recipe.data.source}, {len(self._train):,} molecules"
 
     def model(self) -> PreTrainedModel:
-        """Make a graph transformer with fresh weights."""
+        """Make a graph transformer with fresh weights.
+
+        Raises:
+            ConfigError: if its layers do not have what is to be sparse.
+        """
         shape = self._recipe.model
         config = GraphConfig(
             atom_categories=ATOM_CATEGORIES,
@@ -76,6 +80,7 @@ class MoleculeTask(Task):
             n_heads=shape.n_heads,
             d_mlp=shape.d_mlp,
             dropout=shape.dropout,
+            **self._recipe.topk.keywords,
         )
         with torch.random.fork_rng():
             torch.manual_seed(self._recipe.seed)

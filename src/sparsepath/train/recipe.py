@@ -5,7 +5,7 @@ and checking one).
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -157,20 +157,20 @@ class SubsamplingPart(_Part):
 
 
 class TopKPart(_Part):
-    """Sparse hidden states of a language model, or of a classifier that is gone on from."""
+    """Sparse hidden states; in texts only of a classifier that is gone on from."""
 
     sites: dict[Site, Count] = {}
     """Entries that are kept, by site: `block_out`, `attn_in`, `attn_out`, `mlp_in` and
-    `mlp_hidden`; a text classifier has `block_out` and `mlp_hidden`."""
+    `mlp_hidden`; models of texts, images and molecules have `block_out` and `mlp_hidden`."""
 
     by: By = "value"
     """What is largest: the `value`, or its `magnitude`."""
 
     positive: bool = False
-    """Language model: whether kept entries below zero become zero."""
+    """All but texts: whether kept entries below zero become zero."""
 
     always_on: Annotated[int, Field(ge=0)] = 0
-    """Language model: first entries of each hidden state, kept beside the others."""
+    """All but texts: first entries of each hidden state, kept beside the others."""
 
     dense_layers: Annotated[int, Field(ge=0)] = 1
     """Last layers without any sparse site."""
@@ -179,7 +179,7 @@ class TopKPart(_Part):
     """Texts: first layers without any sparse site."""
 
     straight_through: bool = False
-    """Language model: whether gradients pass to entries that were dropped."""
+    """All but texts: whether gradients pass to entries that were dropped."""
 
     revive: Annotated[float, Field(ge=0)] = 0.0
     """Weight of an additional loss: what entries that no row of a step keeps lack to be kept. Above
@@ -195,6 +195,20 @@ class TopKPart(_Part):
     def schedule(self) -> KSchedule:
         """The number of kept entries over the steps."""
         return KSchedule(shape=self.shape, share=self.share)
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What a sparse model's configuration is told; nothing for a dense model."""
+        if not self.sites:
+            return {}
+        return {
+            "topk": dict(self.sites),
+            "topk_by": self.by,
+            "topk_positive": self.positive,
+            "n_always_on": self.always_on,
+            "n_dense_layers": self.dense_layers,
+            "straight_through": self.straight_through,
+        }
 
 
 class AutoencoderPart(_Part):

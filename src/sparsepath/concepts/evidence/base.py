@@ -7,17 +7,21 @@ Shape letters: R rows, T tokens of a row, M = R x T positions.
 """
 
 from abc import ABC, abstractmethod
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsepath.concepts.evidence.scripts import runs
+from sparsepath.concepts.recorded import TextLabels
 from sparsepath.concepts.shards import Array
 
 Mask = NDArray[np.bool_]
 
-Kind = Literal["token", "word", "class", "previous", "place", "surroundings", "topic"]
+Kind = Literal["token", "word", "class", "previous", "place", "surroundings", "topic", "label"]
 """Kinds of evidence."""
 
 
@@ -30,20 +34,50 @@ class Feature(NamedTuple):
     """As it stands in a label: `a comma`, `after a comma`, `in text about "school"`."""
     is_head: bool
     """Whether it says what the token is; else it says where the token stands."""
+    key: str
+    """The same in no language, as `artifacts/label_words.py` reads it."""
+    args: tuple[str, ...] = ()
+    """Words of the text that belong to the key."""
+
+
+class Distinct(NamedTuple):
+    """The different words of a text."""
+
+    numbers: dict[str, int]
+    """By word, in the order of their first place."""
+    codes: NDArray[np.int64]
+    """Number of the word at every position, [M]."""
+
+    def where(self, is_one: Callable[[str], bool]) -> Mask:
+        """Say where a word is of a kind, [M]."""
+        found: Mask = np.fromiter(map(is_one, self.numbers), bool, len(self.numbers))[self.codes]
+        return found
 
 
 class View:
     """Some rows of a text."""
 
-    def __init__(self, tokens: Array, texts: list[str], clusters: NDArray[np.uint8]) -> None:
+    def __init__(
+        self,
+        tokens: Array,
+        texts: list[str],
+        clusters: NDArray[np.uint8],
+        of_text: Array | None = None,
+        labels: TextLabels | None = None,
+        pieces: Sequence[bytes] = (),
+    ) -> None:
         """Take rows.
 
         Args:
             tokens: ids, [R, T].
             texts: of every token of the vocabulary, by id; empty for one between documents.
             clusters: of meaning, [M].
+            of_text: number of the text of each token, [R, T], where texts were read one by one.
+            labels: of these texts.
+            pieces: bytes of every token, by id, where some are only parts of characters.
         """
         self.tokens, self.texts, self.clusters = tokens, texts, clusters
+        self.of_text, self.labels, self.pieces = of_text, labels, pieces
 
     @property
     def n(self) -> int:
@@ -56,22 +90,71 @@ class View:
         return found
 
     @cached_property
+    def distinct(self) -> "Distinct":
+        """All words, each once, and which of them stands where."""
+        numbers: dict[str, int] = {}
+        codes = [numbers.setdefault(word, len(numbers)) for word in self.words]
+        return Distinct(numbers, np.array(codes, np.int64))
+
+    @cached_property
     def words(self) -> list[str]:
-        """The word up to and with each token, in small letters; other tokens as they are, [M]."""
+        """The word up to and with each token, in small letters; other tokens as they are, [M].
+
+        A word ends at a space or a sign, and where the kind of characters changes (`scripts.py`).
+        A token that is only part of a character counts as nothing until the character is whole.
+        """
         found: list[str] = []
-        letters = [text.strip().lower() for text in self.texts]
-        is_begun = [text != text.lstrip() or not text for text in self.texts]
-        is_word = [_is_word(text) for text in letters]
+        known = [_Letters.of(text) for text in self.texts]
         for row in self.tokens.tolist():
-            word = ""
+            word, script = "", ""
+            characters = getincrementaldecoder("utf-8")("replace")
             for token in row:
-                if not is_word[token]:
-                    word = ""
-                    found.append(letters[token])
+                letters = known[token]
+                if letters.is_broken and self.pieces:
+                    letters = _Letters.of(characters.decode(self.pieces[token]))
+                    if not letters.text:
+                        found.append(word)
+                        continue
+                else:
+                    characters.reset()
+                if not letters.is_word:
+                    word, script = "", ""
+                    found.append(letters.text)
                     continue
-                word = letters[token] if is_begun[token] else word + letters[token]
+                goes_on = not letters.is_begun and letters.first == letters.last == script
+                word = word + letters.tail if goes_on else letters.tail
+                script = letters.last
                 found.append(word)
         return found
+
+
+class _Letters(NamedTuple):
+    """What a token adds to a word."""
+
+    text: str
+    """In small letters, without space."""
+    is_word: bool
+    is_begun: bool
+    """Whether a word begins with it."""
+    is_broken: bool
+    """Whether it is only part of a character, or ends in one."""
+    first: str
+    """Kind of its first characters; empty where it is many kinds or no word."""
+    last: str
+    """Kind of its last characters."""
+    tail: str
+    """Its last characters of one kind."""
+
+    @classmethod
+    def of(cls, text: str) -> "_Letters":
+        """Look at a token with its space."""
+        letters = text.strip().lower()
+        if not _is_word(letters):
+            return cls(letters, False, False, "\ufffd" in text, "", "", "")
+        cut = runs(letters)
+        first = cut[0].script if len(cut) == 1 else ""
+        is_begun = text != text.lstrip()
+        return cls(letters, True, is_begun, False, first, cut[-1].script, cut[-1].text)
 
 
 def _is_word(text: str) -> bool:
@@ -106,6 +189,8 @@ class Category(ABC):
     """Kind of evidence."""
     is_head: bool
     """Whether it says what the token is."""
+    key: str
+    """As that of a feature."""
 
     @property
     @abstractmethod

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sparsepath.concepts.evidence import japanese
 from sparsepath.concepts.evidence.base import Evidence, Feature, Kind, Mask, View, shifted
+from sparsepath.concepts.evidence.scripts import has_spaces
 
 WORDS: dict[str, str] = {
     "an article": "a an the",
@@ -47,10 +49,10 @@ ENDINGS = ("ing", "ed", "ly", "tion", "ment", "ness", "ity", "er", "est", "al", 
 
 CHARACTERS: dict[str, Callable[[str], bool]] = {
     "punctuation": lambda t: bool(t) and not any(c.isalnum() or c.isspace() for c in t),
-    "the end of a sentence": lambda t: t in (".", "!", "?", '."', ".)"),
-    "a bracket": lambda t: bool(t) and all(c in "()[]{}" for c in t),
-    "an opening bracket": lambda t: t[-1:] in ("(", "[", "{"),
-    "a closing bracket": lambda t: t[:1] in (")", "]", "}"),
+    "the end of a sentence": lambda t: t in (".", "!", "?", '."', ".)", "。", "！", "？"),
+    "a bracket": lambda t: bool(t) and all(c in "()[]{}（）「」『』" for c in t),
+    "an opening bracket": lambda t: t[-1:] in ("(", "[", "{", "（", "「", "『"),
+    "a closing bracket": lambda t: t[:1] in (")", "]", "}", "）", "」", "』"),
     "a quotation mark": lambda t: bool(t) and any(c in "\"'\u201c\u201d\u2018\u2019`" for c in t),
     "a dash": lambda t: bool(t) and all(c in "-\u2013\u2014" for c in t),
     "a mathematical sign": lambda t: bool(t) and all(c in "+-*/=<>%^|&~" for c in t),
@@ -100,7 +102,7 @@ class Classes(Evidence):
         """
         self._before = before
         tables: dict[str, Mask] = {}
-        for name, is_one in CHARACTERS.items():
+        for name, is_one in (CHARACTERS | dict(japanese.CHARACTERS)).items():
             tables[name] = np.array([is_one(text.strip()) for text in texts], bool)
         for name, is_one in WITH_SPACE.items():
             tables[name] = np.array([is_one(text) for text in texts], bool)
@@ -108,18 +110,34 @@ class Classes(Evidence):
         self._of_words: dict[str, Callable[[str], bool]] = {
             name: frozenset(words.split()).__contains__ for name, words in WORDS.items()
         }
+        own = {name: frozenset(words.split()) for name, words in japanese.WORDS.items()}
+        bare = [text.strip() for text in texts]
+        self._of_words |= {name: known.__contains__ for name, known in own.items()}
         self._of_words["a year"] = lambda word: _YEAR.fullmatch(word) is not None
-        for ending in ENDINGS:
-            self._of_words[f"a word with the ending -{ending}"] = _ends(ending)
+        self._endings = {
+            f"a word with the ending -{ending}": ending for ending in ENDINGS + japanese.ENDINGS
+        }
+        self._of_words |= {name: _ends(ending) for name, ending in self._endings.items()}
+        self._of_tokens = {
+            name: np.array([text in known for text in bare], bool) for name, known in own.items()
+        }
         self._names = [*self._tables, *self._of_words]
 
     @property
     def features(self) -> list[Feature]:
         """Name every kind."""
         if self._before:
-            return [Feature("previous", f"after {name}", False) for name in self._names]
+            return [
+                Feature("previous", f"after {name}", False, f"after:{self._key(name)}")
+                for name in self._names
+            ]
         kind: Kind = "class"
-        return [Feature(kind, name, True) for name in self._names]
+        return [Feature(kind, name, True, self._key(name)) for name in self._names]
+
+    def _key(self, name: str) -> str:
+        """Give the key of a kind."""
+        ending = self._endings.get(name)
+        return f"class:{name}" if ending is None else f"ending:{ending}"
 
     def mask(self, view: View, number: int) -> Mask:
         """Say where tokens are of a kind."""
@@ -127,12 +145,14 @@ class Classes(Evidence):
         if name in self._tables:
             found: Mask = view.by_token(self._tables[name])
         else:
-            known = {word: self._of_words[name](word) for word in set(view.words)}
-            found = np.array([known[word] for word in view.words], bool)
-            found = found.reshape(view.tokens.shape)
+            found = view.distinct.where(self._of_words[name]).reshape(view.tokens.shape)
+        if name in self._of_tokens:  # a particle may be a token inside of a longer run
+            found = found | view.by_token(self._of_tokens[name])
         return (shifted(found) if self._before else found).reshape(-1)
 
 
 def _ends(ending: str) -> Callable[[str], bool]:
-    """Say whether a word is longer than its ending, by two letters at least."""
-    return lambda word: word.isalpha() and word.endswith(ending) and len(word) >= len(ending) + 2
+    """Say whether a word is longer than its ending, by two letters or one kanji at least."""
+    longer = 2 if has_spaces(ending) else 1
+    least = len(ending) + longer
+    return lambda word: word.isalpha() and word.endswith(ending) and len(word) >= least

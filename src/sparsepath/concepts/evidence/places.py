@@ -8,6 +8,14 @@ FIRST = (1, 4, 16)
 """Tokens that count as the first ones."""
 
 
+_FIRST, _FIRST_OF_DOCUMENT = "the first token read", "the first token of a document"
+_IN_LINES = (
+    "at the start of a line",
+    "at the start of a sentence",
+    "in the first five words of a line",
+)
+
+
 class Places(Evidence):
     """Places."""
 
@@ -19,26 +27,31 @@ class Places(Evidence):
         """
         self._breaks = np.array(["\n" in text for text in texts], bool)
         self._ends = np.array([not text for text in texts], bool)
-        self._stops = np.array([text.strip() in (".", "!", "?") for text in texts], bool)
+        self._stops = np.array(
+            [text.strip() in (".", "!", "?", "。", "！", "？") for text in texts], bool
+        )
 
     @property
     def features(self) -> list[Feature]:
         """Name every place."""
-        names = [
-            f"among the first {n} tokens read" if n > 1 else "the first token read" for n in FIRST
-        ]
-        names += [
-            f"among the first {n} tokens of a document"
+        read = [
+            Feature("place", f"among the first {n} tokens read", False, f"first-read:{n}")
             if n > 1
-            else "the first token of a document"
+            else Feature("place", _FIRST, False, _FIRST)
             for n in FIRST
         ]
-        names += [
-            "at the start of a line",
-            "at the start of a sentence",
-            "in the first five words of a line",
+        of_document = [
+            Feature(
+                "place",
+                f"among the first {n} tokens of a document",
+                False,
+                f"first-of-document:{n}",
+            )
+            if n > 1
+            else Feature("place", _FIRST_OF_DOCUMENT, False, _FIRST_OF_DOCUMENT)
+            for n in FIRST
         ]
-        return [Feature("place", name, False) for name in names]
+        return [*read, *of_document, *(Feature("place", name, False, name) for name in _IN_LINES)]
 
     def mask(self, view: View, number: int) -> Mask:
         """Say where tokens stand in a place."""

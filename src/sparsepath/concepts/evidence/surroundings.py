@@ -26,7 +26,7 @@ class Surroundings(Evidence):
     @property
     def features(self) -> list[Feature]:
         """Name them."""
-        return [Feature("surroundings", name, False) for name in NAMES]
+        return [Feature("surroundings", name, False, name) for name in NAMES]
 
     def mask(self, view: View, number: int) -> Mask:
         """Say where tokens are inside of something."""
@@ -57,10 +57,10 @@ def _one_row(texts: list[str], found: Mask) -> None:
             docstring = not docstring
         elif text.count('"') % 2 or "\u201c" in text or "\u201d" in text:
             quotes = 1 - quotes
-        brackets = max(0, brackets - sum(text.count(char) for char in ")]}"))
+        brackets = max(0, brackets - sum(text.count(char) for char in ")]}）」』"))
         values = (quotes > 0, brackets > 0, docstring, comment, indented)
         found[:, place] = values
-        brackets += sum(text.count(char) for char in "([{")
+        brackets += sum(text.count(char) for char in "([{（「『")
         if "#" in text and (line_start or text.startswith(" ")):
             comment = True
         if text.strip():

@@ -24,6 +24,7 @@ class Tokens(Category):
         """
         self._texts, self._before = texts, before
         self.kind: Kind = "previous" if before else "token"
+        self.key = "after:token" if before else "token"
         self.is_head = not before
 
     @property
@@ -61,6 +62,7 @@ class Words(Category):
         self._numbers = {word: number for number, word in enumerate(self._names, start=1)}
         self._before = before
         self.kind: Kind = "previous" if before else "word"
+        self.key = "after:word" if before else "word"
         self.is_head = not before
 
     @property

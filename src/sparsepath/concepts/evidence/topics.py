@@ -1,4 +1,4 @@
-"""Evidence: what the text around a token is about, by words just before it and by its meaning."""
+"""Evidence: what a text is about: words, its meaning, the class that it has."""
 
 from collections import Counter
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from sparsepath.concepts.evidence.base import Evidence, Feature, Mask, View
 from sparsepath.concepts.evidence.classes import WORDS
+from sparsepath.concepts.evidence.scripts import can_name_a_topic, has_spaces
 
 N_WORDS = 300
 """Topic words at most."""
@@ -42,26 +43,31 @@ class TopicWords(Evidence):
             rows.update(set(view.words[row * length : (row + 1) * length]))
         self._words = [
             word
-            for word, n in rows.most_common()
-            if len(word) >= 4
-            and word.isalpha()
-            and word not in _COMMON
-            and LEAST_ROWS <= n <= n_rows / 3
+            for word, n in sorted(rows.items(), key=lambda item: (-item[1], item[0]))
+            if can_name_a_topic(word) and word not in _COMMON and LEAST_ROWS <= n <= n_rows / 3
         ][:N_WORDS]
+        self._is_running = view.of_text is None
 
     @property
     def features(self) -> list[Feature]:
         """Name every word."""
-        return [Feature("topic", f'in text about "{word}"', False) for word in self._words]
+        where = "in text about" if self._is_running else "in a text with"
+        key = "topic-about" if self._is_running else "topic-with"
+        return [Feature("topic", f'{where} "{word}"', False, key, (word,)) for word in self._words]
 
     def mask(self, view: View, number: int) -> Mask:
-        """Say where the word came up in the tokens before."""
-        is_word = np.array([word == self._words[number] for word in view.words])
+        """Say where the word came up in the tokens before, or stands anywhere in a short text."""
+        is_word = view.distinct.codes == view.distinct.numbers.get(self._words[number], -1)
+        if view.of_text is not None:
+            texts = view.of_text.reshape(-1)
+            anywhere: Mask = np.isin(texts, texts[is_word])
+            return anywhere
         sums = is_word.reshape(view.tokens.shape).cumsum(axis=1)
         before = np.zeros_like(sums)
         before[:, 1:] = sums[:, :-1]
         before[:, WINDOW + 1 :] -= sums[:, : -WINDOW - 1]
-        return (before > 0).reshape(-1)
+        found: Mask = (before > 0).reshape(-1)
+        return found
 
 
 class Meanings(Evidence):
@@ -77,14 +83,17 @@ class Meanings(Evidence):
         everywhere = Counter(view.words)
         inside: list[Counter[str]] = [Counter() for _ in range(n_clusters)]
         for word, cluster in zip(view.words, view.clusters.tolist(), strict=True):
-            if word.isalpha() and len(word) >= 3:
+            if can_name_a_topic(word) or (word.isalpha() and has_spaces(word) and len(word) == 3):
                 inside[cluster][word] += 1
         self._names = [_name(counts, everywhere) for counts in inside]
 
     @property
     def features(self) -> list[Feature]:
         """Name every cluster."""
-        return [Feature("topic", f"in text like {name}", False) for name in self._names]
+        return [
+            Feature("topic", f"in text like {_listed(words)}", False, "topic-like", tuple(words))
+            for words in self._names
+        ]
 
     def mask(self, view: View, number: int) -> Mask:
         """Say where the last words are of a cluster."""
@@ -92,7 +101,39 @@ class Meanings(Evidence):
         return found
 
 
-def _name(counts: Counter[str], everywhere: Counter[str]) -> str:
+class Labels(Evidence):
+    """Which class the text is of, where texts have labels."""
+
+    def __init__(self, view: View) -> None:
+        """Take the labels.
+
+        Args:
+            view: rows on which labels of neurons are found.
+        """
+        self._names = [] if view.labels is None else view.labels.names
+
+    @property
+    def features(self) -> list[Feature]:
+        """Name every class."""
+        return [
+            Feature("label", f'in a text of the class "{name}"', False, "label", (name,))
+            for name in self._names
+        ]
+
+    def mask(self, view: View, number: int) -> Mask:
+        """Say where texts are of a class."""
+        assert view.labels is not None
+        assert view.of_text is not None
+        found: Mask = view.labels.numbers[view.of_text.reshape(-1)] == number
+        return found
+
+
+def _listed(words: list[str]) -> str:
+    """Write words in quotation marks."""
+    return ", ".join(f'"{word}"' for word in words) or "nothing else"
+
+
+def _name(counts: Counter[str], everywhere: Counter[str]) -> list[str]:
     """Give the words that are most typical: count times logarithm of how much more often."""
     n, n_all = max(1, counts.total()), everywhere.total()
     gain = {
@@ -100,5 +141,4 @@ def _name(counts: Counter[str], everywhere: Counter[str]) -> str:
         for word, count in counts.items()
         if count >= 3
     }
-    best = sorted(gain, key=lambda word: (-gain[word], word))[:NAMED_BY]
-    return ", ".join(f'"{word}"' for word in best) or "nothing else"
+    return sorted(gain, key=lambda word: (-gain[word], word))[:NAMED_BY]

@@ -1,5 +1,7 @@
 """How tokens are called in a label."""
 
+from sparsepath.concepts.evidence.scripts import has_spaces
+
 N_NAMED = 5
 """Words or tokens that a label spells out; `show` has all of them."""
 
@@ -31,6 +33,11 @@ NAMES = {
     "_": "an underscore",
     "\n": "a line break",
     "": "the end of a document",
+    "\u3002": "a Japanese full stop",
+    "\u3001": "a Japanese comma",
+    "\u300c": "an opening Japanese bracket",
+    "\u300d": "a closing Japanese bracket",
+    "\u30fb": "a middle dot",
 }
 """Tokens that have a name."""
 
@@ -51,6 +58,8 @@ def one_token(text: str) -> str:
         return quoted(text)
     if bare.isdigit():
         return f"the number {quoted(text)}"
+    if not has_spaces(bare):
+        return f"the characters {quoted(text)}"
     return f"the word {quoted(text)}" if text[0] == " " else f"the piece {quoted(text)}"
 
 
@@ -72,7 +81,7 @@ def some_tokens(texts: list[str]) -> str:
 def quoted(text: str) -> str:
     """Put a token into quotation marks; one that goes on a word has dots before it."""
     shown = text.strip(" ").replace("\n", "\u21b5").replace("\t", "\u21e5")
-    is_rest = text[:1].isalpha() and text[:1] != " "
+    is_rest = text[:1].isalpha() and has_spaces(text[:1])
     return f'"\u2026{shown}"' if is_rest else f'"{shown}"'
 
 

@@ -48,6 +48,14 @@ typedef struct {
     const sp_edit *edits;       /* by layer and site, watches first; NULL: none */
     const int64_t *edit_starts; /* [layers * SITES + 1] */
     int64_t n_slots;
+    /* What sites keep, after edits: a row for each token of the call, in which each traced site
+     * has its own part. */
+    const int64_t *trace_starts; /* [layers * SITES]: where its part begins; below 0: it has none;
+                                    NULL: nothing is traced */
+    int64_t trace_width;         /* of a row */
+    int32_t *trace_indices;      /* [tokens, trace_width] */
+    float *trace_values;
+    int32_t *trace_counts; /* [tokens, layers * SITES] */
 } sp_decoder;
 
 /* In the order of a block. */
@@ -276,6 +284,7 @@ typedef struct {
     float *remembered;     /* [slots, BLOCK]: values that edits depend on */
     const int32_t *tokens; /* of this block */
     int64_t position;      /* of its first token */
+    int64_t start;         /* of this block in the call */
 } room_t;
 
 static int64_t widest(const sp_decoder *m) {
@@ -360,6 +369,44 @@ static void edit_stream(const sp_decoder *m, int64_t layer, int64_t n, room_t *r
         }
 }
 
+/* ---------- traces ---------- */
+
+static int is_traced(const sp_decoder *m, int64_t layer, int64_t site) {
+    return m->trace_starts && m->trace_starts[layer * SITES + site] >= 0;
+}
+
+static void trace(const sp_decoder *m, int64_t layer, int64_t site, int64_t t, const few_t *few,
+                  const room_t *r) {
+    if (!is_traced(m, layer, site)) return;
+    int64_t token = r->start + t, spot = layer * SITES + site;
+    int64_t at = token * m->trace_width + m->trace_starts[spot];
+    memcpy(m->trace_indices + at, few->indices, (size_t)few->n * sizeof(int32_t));
+    memcpy(m->trace_values + at, few->values, (size_t)few->n * sizeof(float));
+    m->trace_counts[token * m->n_layers * SITES + spot] = (int32_t)few->n;
+}
+
+static int is_edited(const sp_decoder *m, int64_t layer, int64_t site) {
+    if (!m->edits) return 0;
+    const int64_t *start = m->edit_starts + layer * SITES + site;
+    return start[0] < start[1];
+}
+
+/* The residual stream is edited where it lies, so what is left is looked up there. */
+static void trace_stream(const sp_decoder *m, int64_t layer, int64_t n, room_t *r) {
+    if (!is_traced(m, layer, BLOCK_OUT) || !is_edited(m, layer, BLOCK_OUT)) return;
+    for (int64_t t = 0; t < n; t++) {
+        r->few->n = 0;
+        push(r->few, r->x + t * m->d_model, 0, m->d_model, 0);
+        trace(m, layer, BLOCK_OUT, t, r->few, r);
+    }
+}
+
+/* Edit what a site keeps of a token, and note what is left. */
+static void finish(const sp_decoder *m, int64_t layer, int64_t site, int64_t t, room_t *r) {
+    edit_few(m, layer, site, t, r);
+    trace(m, layer, site, t, r->few + t, r);
+}
+
 /* Add what a product gave to the residual stream. */
 static void add_all(int64_t n, const float *y, float *x) {
     for (int64_t i = 0; i < n; i++) x[i] += y[i];
@@ -372,14 +419,14 @@ static int run_attention(sp_decoder *m, int64_t number, int64_t n, int64_t posit
     for (int64_t t = 0; t < n; t++) {
         norm(m, r->x + t * d, layer->attn_norm, r->normed);
         if ((status = keep(m, r->normed, d, layer->k_attn_in, r->few + t, r->sizes))) return status;
-        edit_few(m, number, ATTN_IN, t, r);
+        finish(m, number, ATTN_IN, t, r);
     }
     multiply_all(m, &layer->qkv, r->few, n, r->hidden, r->wide);
     attend(m, number, n, position, r->wide, r->scores, r->hidden);
     for (int64_t t = 0; t < n; t++) {
         float *y = r->hidden + t * heads;
         if ((status = keep(m, y, heads, layer->k_attn_out, r->few + t, r->sizes))) return status;
-        edit_few(m, number, ATTN_OUT, t, r);
+        finish(m, number, ATTN_OUT, t, r);
     }
     multiply_all(m, &layer->out, r->few, n, r->hidden, r->wide);
     add_all(n * d, r->wide, r->x);
@@ -393,7 +440,7 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
     for (int64_t t = 0; t < n; t++) {
         norm(m, r->x + t * d, layer->mlp_norm, r->normed);
         if ((status = keep(m, r->normed, d, layer->k_mlp_in, r->few + t, r->sizes))) return status;
-        edit_few(m, number, MLP_IN, t, r);
+        finish(m, number, MLP_IN, t, r);
     }
     multiply_all(m, &layer->gate_up, r->few, n, r->hidden, r->wide);
     for (int64_t t = 0; t < n; t++) {
@@ -401,7 +448,7 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
         float *y = r->hidden + t * d_mlp;
         for (int64_t i = 0; i < d_mlp; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * gate[d_mlp + i];
         if ((status = keep(m, y, d_mlp, layer->k_mlp_hidden, r->few + t, r->sizes))) return status;
-        edit_few(m, number, MLP_HIDDEN, t, r);
+        finish(m, number, MLP_HIDDEN, t, r);
     }
     multiply_all(m, &layer->down, r->few, n, r->hidden, r->wide);
     add_all(n * d, r->wide, r->x);
@@ -410,8 +457,10 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
         if ((status = keep(m, x, d, layer->k_block_out, r->few, r->sizes))) return status;
         memset(x, 0, (size_t)d * sizeof(float));
         for (int64_t i = 0; i < r->few->n; i++) x[r->few->indices[i]] = r->few->values[i];
+        if (!is_edited(m, number, BLOCK_OUT)) trace(m, number, BLOCK_OUT, t, r->few, r);
     }
     edit_stream(m, number, n, r);
+    trace_stream(m, number, n, r);
     return SP_OK;
 }
 
@@ -434,6 +483,7 @@ SP_EXPORT int sp_decode(sp_decoder *m, const int32_t *tokens, int64_t n, int64_t
         }
         r.tokens = tokens + start;
         r.position = position + start;
+        r.start = start;
         for (int64_t l = 0; l < m->n_layers; l++) {
             int status = run_attention(m, l, block, position + start, &r);
             if (!status) status = run_mlp(m, l, block, &r);

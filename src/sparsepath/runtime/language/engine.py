@@ -18,6 +18,8 @@ from sparsepath.artifacts.concept_names import finder
 from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.edit_text import parse_edit
 from sparsepath.artifacts.steering import read_preset
+from sparsepath.audit.policy import Standing
+from sparsepath.audit.policy_rules import Permit
 from sparsepath.config import Form, GenerateOptions
 from sparsepath.errors import ConfigError, DataError, ModelError
 from sparsepath.kernels.by_input import Floats
@@ -26,8 +28,10 @@ from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.native import NativePass
 from sparsepath.runtime.language.pieces import Stops, TextStream
 from sparsepath.runtime.language.plain import PlainPass
+from sparsepath.runtime.language.policed import Policed
 from sparsepath.runtime.language.ranges import read_ranges
 from sparsepath.runtime.language.sampling import choose
+from sparsepath.runtime.language.tracing import Trace
 from sparsepath.runtime.language.weights import read_weights
 from sparsepath.runtime.text import read_tokenizer
 from sparsepath.trace.edits import Program, compiled
@@ -86,7 +90,7 @@ class Score(NamedTuple):
 class Engine:
     """A loaded language model."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options
         self,
         folder: Path | str,
         *,
@@ -94,6 +98,8 @@ class Engine:
         level: Level | None = None,
         threads: int = 1,
         preset: str | None = None,
+        policy: Path | str | Standing | None = None,
+        use: str | None = None,
     ) -> None:
         """Load a model of the Llama kind, dense or with sparse hidden states.
 
@@ -104,10 +110,13 @@ class Engine:
             threads: of the native code, at least 1; the result is the same, to the bit. Between
                 tokens they sleep.
             preset: name of a steering preset in the folder, or its file, that is always on.
+            policy: file of an approved policy, or where it stands in a database; then every edit
+                must be allowed by it.
+            use: what the model writes for, as the policy names it.
 
         Raises:
             ConfigError: if `form` or `preset` is not known, `threads` is not positive, or the
-                preset was edited by hand.
+                preset, or an approved policy, was edited by hand.
             ModelError: if files are missing, damaged or do not fit each other, or the preset
                 belongs to another model.
         """
@@ -129,8 +138,15 @@ class Engine:
         self._pass = self._native or PlainPass(self.weights)
         self._ranges: Ranges | None = None
         self._steering: Program | None = None
+        self._policed = None
+        self.permit: Permit | None = None
+        """The policy that allowed the newest edits; None: none was asked."""
+        if policy is not None:
+            self._policed = Policed(policy, folder, self.weights.made_of, use)
         if preset is not None:
             read = read_preset(folder, preset, self.weights.made_of)
+            if self._policed is not None:
+                self.permit = self._policed.check(preset=read)
             self._steering = compiled(
                 read.edits, self.shape.sites, is_dense_allowed=read.is_dense_allowed
             )
@@ -179,9 +195,12 @@ class Engine:
         Raises:
             ConfigError: if two edits contradict each other, or one is out of range or too strong.
             ModelError: if a sparse model has no such sparse site.
+            PolicyError: if the engine has a policy, which does not allow them.
         """
         before = self._steering
         new = [self.edit(edit) if isinstance(edit, str) else edit for edit in edits]
+        if self._policed is not None:
+            self.permit = self._policed.check(edits=tuple(new)) or self.permit
         is_allowed = is_dense_allowed or self.is_dense_allowed
         program = compiled([*self.edits, *new], self.shape.sites, is_dense_allowed=is_allowed)
         if not unsafe_strength and any(edit.operation != "suppress" for edit in new):
@@ -193,7 +212,12 @@ class Engine:
             self._steering = before
 
     def generate(
-        self, prompt: str, options: GenerateOptions | None = None, *, facts: Written | None = None
+        self,
+        prompt: str,
+        options: GenerateOptions | None = None,
+        *,
+        facts: Written | None = None,
+        trace: Trace | None = None,
     ) -> Iterator[str]:
         """Write on after a prompt, piece by piece; the pieces joined are the answer.
 
@@ -201,10 +225,12 @@ class Engine:
             prompt: at least one token.
             options: other than the usual ones.
             facts: filled while the text comes.
+            trace: notes which neurons fire at each token.
 
         Raises:
             ConfigError: if the prompt is longer than what the model was trained on.
             DataError: if the prompt has no token.
+            ModelError: if the model is not sparse where a trace is wanted.
         """
         options, facts = options or GenerateOptions(), facts or Written()
         ids = self.encode(prompt)
@@ -213,7 +239,7 @@ class Engine:
             raise DataError("the prompt is empty", hint="give at least a word to begin with")
         stops = Stops(options.stop)
         text = TextStream(self.tokenizer, ids)
-        for token in self._tokens(ids, options, facts):
+        for token in self._tokens(ids, options, facts, trace):
             if told := stops.push(text.push(token)):
                 yield told
             if stops.has_stopped:
@@ -222,14 +248,21 @@ class Engine:
         if told := stops.push(text.finish()) + stops.finish():
             yield told
 
-    def tokens(self, prompt: list[int], options: GenerateOptions | None = None) -> Iterator[int]:
+    def tokens(
+        self,
+        prompt: list[int],
+        options: GenerateOptions | None = None,
+        *,
+        trace: Trace | None = None,
+    ) -> Iterator[int]:
         """Write on after token ids, token by token; the end token is not given.
 
         Args:
             prompt: at least one id, each below the vocabulary.
             options: other than the usual ones; stop texts have no effect.
+            trace: notes which neurons fire at each token.
         """
-        yield from self._tokens(prompt, options or GenerateOptions(), Written())
+        yield from self._tokens(prompt, options or GenerateOptions(), Written(), trace)
 
     def logits(self, tokens: list[int]) -> Floats:
         """Give what a model expects after each token of a text.
@@ -242,17 +275,20 @@ class Engine:
         """
         return self.read(tokens, self.cache(len(tokens)), len(tokens))
 
-    def cache(self, capacity: int, *, n_prompt: int | None = None) -> Cache:
+    def cache(
+        self, capacity: int, *, n_prompt: int | None = None, trace: Trace | None = None
+    ) -> Cache:
         """Make room for one text, which is read as the engine is steered now.
 
         Args:
             capacity: tokens, at least 1.
             n_prompt: of them in the prompt; None: all.
+            trace: notes which neurons fire at each token.
 
         Raises:
             ConfigError: if the model was not trained on so many.
         """
-        return Cache(self.shape, capacity, steering=self._steering, n_prompt=n_prompt)
+        return Cache(self.shape, capacity, steering=self._steering, n_prompt=n_prompt, trace=trace)
 
     def read(self, tokens: list[int], cache: Cache, n_logits: int) -> Floats:
         """Read tokens after those in a cache.
@@ -308,11 +344,13 @@ class Engine:
             total -= float(logits[np.arange(len(truth)), truth].sum())
         return total
 
-    def _tokens(self, prompt: list[int], options: GenerateOptions, facts: Written) -> Iterator[int]:
+    def _tokens(
+        self, prompt: list[int], options: GenerateOptions, facts: Written, trace: Trace | None
+    ) -> Iterator[int]:
         """Choose tokens, and keep the time."""
         rng = np.random.default_rng(options.seed)
         room = max(len(prompt), min(self.shape.context, len(prompt) + options.tokens - 1))
-        cache = self.cache(room, n_prompt=len(prompt))
+        cache = self.cache(room, n_prompt=len(prompt), trace=trace)
         begun = time.perf_counter()
         logits = self._pass.run(np.array(prompt, np.int32), cache, 1)[0]
         facts.prompt_s = time.perf_counter() - begun

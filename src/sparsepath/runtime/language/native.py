@@ -71,6 +71,11 @@ class _Decoder(ctypes.Structure):
         ("edits", _Pointer),
         ("edit_starts", _Pointer),
         ("n_slots", _Int),
+        ("trace_starts", _Pointer),
+        ("trace_width", _Int),
+        ("trace_indices", _Pointer),
+        ("trace_values", _Pointer),
+        ("trace_counts", _Pointer),
     )
 
 
@@ -133,6 +138,7 @@ class NativePass:
             ("scratch", self._scratch),
         ):
             setattr(decoder, name, array.ctypes.data)
+        self._trace(cache)
         ids = np.ascontiguousarray(tokens, dtype=np.int32)
         logits = np.empty((n_logits, shape.vocabulary), np.float32)
         status = native.sp_decode(
@@ -146,8 +152,22 @@ class NativePass:
         if status == NO_MEMORY:
             raise MemoryError("the native decoder ran out of memory")
         assert status == 0, f"the native decoder ended with {status}"
-        cache.length += len(ids)
+        cache.advance(ids)
         return logits
+
+    def _trace(self, cache: Cache) -> None:
+        """Say where to note what is kept, beginning at the next position."""
+        decoder = self._decoder
+        if cache.trace is None:
+            decoder.trace_starts = None
+            return
+        places = cache.trace.addresses
+        row = 4 * cache.length * places.width
+        decoder.trace_starts = places.starts
+        decoder.trace_width = places.width
+        decoder.trace_indices = places.indices + row
+        decoder.trace_values = places.values + row
+        decoder.trace_counts = places.counts + 4 * cache.length * places.n_spots
 
     def _pool(self, threads: int) -> int | None:
         """Start threads that end with this object; None for a single one."""

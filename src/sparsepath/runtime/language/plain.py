@@ -45,7 +45,7 @@ class PlainPass:
         where = Where(np.arange(start, start + n), tokens, cache.n_prompt, {})
         for number in range(shape.n_layers):
             x_TD = self._layer(x_TD, number, cache, (cosines, sines), where)
-        cache.length += n
+        cache.advance(tokens)
         final = _norm(x_TD[n - n_logits :], weights.final_norm, shape.eps)
         return _times(final, weights.head)
 
@@ -60,6 +60,8 @@ class PlainPass:
             hidden = sparse(hidden, shape.kept(name, number), shape)
             if (edits := spots.get((number, name))) is not None:
                 hidden = edited(hidden, edits, where)
+            if cache.trace is not None:
+                cache.trace.note(number, name, hidden, cache.length)
             if self._tap is not None:
                 self._tap(number, name, hidden)
             return hidden

@@ -1,0 +1,79 @@
+"""Is a text that is steered allowed by a policy? Policies are remembered for a moment."""
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final, final
+
+from sparsepath.artifacts.catalogue import CATALOGUE_FILE
+from sparsepath.artifacts.steering import Preset
+from sparsepath.audit.clock import now
+from sparsepath.audit.database import Database
+from sparsepath.audit.policies import expire, list_policies, newest_change
+from sparsepath.audit.policy import Standing
+from sparsepath.audit.policy_model import catalogue_sha256
+from sparsepath.audit.policy_rules import Asked, Permit, permit
+from sparsepath.audit.roles import Role
+from sparsepath.server.language import LanguageModel
+
+REMEMBERED_S: Final = 2.0
+"""Longest time that a revoked policy goes on being used."""
+
+
+@final
+class Gate:
+    """Knows the policies over one language model."""
+
+    def __init__(self, database: Database, model: LanguageModel, *, needs_policy: bool) -> None:
+        """Prepare; nothing is read yet.
+
+        Args:
+            database: where policies are kept.
+            model: that is served.
+            needs_policy: refuse steering also where the model has no policy.
+        """
+        self._database, self._model, self._needs_policy = database, model, needs_policy
+        self._standings: Sequence[Standing] = ()
+        self._newest = -1
+        self._catalogue: str | None = None
+        self._catalogue_seen: tuple[int, int] | None = None
+        self._read_at = -REMEMBERED_S
+        self._reading = asyncio.Lock()
+
+    async def permit(self, preset: Preset, use: str | None, role: Role) -> Permit | None:
+        """Give the policy that allows a preset; None where none is needed.
+
+        Raises:
+            PolicyError: if no policy allows it.
+            RunError: if policies cannot be read.
+        """
+        if monotonic() - self._read_at >= REMEMBERED_S:
+            async with self._reading:
+                begun = monotonic()
+                if begun - self._read_at >= REMEMBERED_S:
+                    await asyncio.to_thread(self._read)
+                    self._read_at = begun
+        if not self._standings and not self._needs_policy:
+            return None
+        asked = Asked(self._model.sha256, self._catalogue, now(), use, role, preset)
+        return permit(self._standings, asked)
+
+    def _read(self) -> None:
+        """Read what has changed; record what has come to its end."""
+        if any(s.end is None and s.policy.expires <= now() for s in self._standings):
+            expire(self._database, by="server")
+        if (newest := newest_change(self._database)) != self._newest:
+            found = list_policies(self._database)
+            self._standings = [standing for standing in found if self.is_ours(standing)]
+            self._newest = newest
+        file = self._model.folder / CATALOGUE_FILE
+        facts = file.stat() if file.is_file() else None
+        seen = None if facts is None else (facts.st_mtime_ns, facts.st_size)
+        if seen != self._catalogue_seen:
+            self._catalogue = catalogue_sha256(self._model.folder)
+            self._catalogue_seen = seen
+
+    def is_ours(self, standing: Standing) -> bool:
+        """Say whether a policy is over this model, or over other weights of its name."""
+        policy = standing.policy
+        return policy.model_sha256 == self._model.sha256 or policy.model == self._model.name

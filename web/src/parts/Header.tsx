@@ -1,0 +1,95 @@
+import { useEffect, useState } from "react";
+import { Link, useLocation } from "wouter";
+import { key, type Start } from "../api/client";
+import { linkTo, useAddress } from "../lib/address";
+import { useWords, type Key } from "../words";
+
+type Theme = "light" | "dark";
+const THEME = "sparsepath.theme";
+
+/** Screens that have something to show. */
+function screens(start: Start | null): { path: string; word: Key }[] {
+  if (!start) return [];
+  const found: { path: string; word: Key }[] = [{ path: "/", word: "nav.start" }];
+  if (start.n_runs) found.push({ path: "/poc", word: "nav.poc" });
+  if (start.model.labels.length) found.push({ path: "/why", word: "nav.why" });
+  if (start.n_catalogues) found.push({ path: "/neurons", word: "nav.neurons" });
+  return found;
+}
+
+export function Header({ start }: { start: Start | null }) {
+  const { say, lang } = useWords();
+  const [path] = useLocation();
+  const [, change] = useAddress();
+  return (
+    <header className="top">
+      <Link className="brand" href={linkTo("/")}>
+        <img src="/icon.svg" alt="" width="22" height="22" />
+        sparsepath
+      </Link>
+      <nav aria-label={say("app.nav")}>
+        {screens(start).map((screen) => (
+          <Link
+            key={screen.path}
+            href={linkTo(screen.path)}
+            aria-current={screen.path === path ? "page" : undefined}
+          >
+            {say(screen.word)}
+          </Link>
+        ))}
+      </nav>
+      <div className="tools">
+        {start?.needs_keys && key.get() ? (
+          <button
+            className="plain"
+            onClick={() => {
+              key.clear();
+              window.location.reload();
+            }}
+          >
+            {say("login.leave")}
+          </button>
+        ) : null}
+        <button
+          className="plain"
+          lang={lang === "ja" ? "en" : "ja"}
+          onClick={() => change({ lang: lang === "ja" ? "en" : "ja" })}
+        >
+          {lang === "ja" ? "English" : "日本語"}
+        </button>
+        <ThemeButton />
+      </div>
+    </header>
+  );
+}
+
+function ThemeButton() {
+  const { say } = useWords();
+  const [theme, setTheme] = useState<Theme>(firstTheme);
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+  }, [theme]);
+  const other: Theme = theme === "dark" ? "light" : "dark";
+  return (
+    <button
+      className="plain icon"
+      aria-label={say("app.theme")}
+      title={say("app.theme")}
+      onClick={() => {
+        localStorage.setItem(THEME, other);
+        setTheme(other);
+      }}
+    >
+      <svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">
+        <circle cx="10" cy="10" r="7.2" fill="none" stroke="currentColor" strokeWidth="1.6" />
+        <path d="M10 2.8a7.2 7.2 0 0 1 0 14.4z" fill="currentColor" />
+      </svg>
+    </button>
+  );
+}
+
+function firstTheme(): Theme {
+  const kept = localStorage.getItem(THEME);
+  if (kept === "light" || kept === "dark") return kept;
+  return window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
