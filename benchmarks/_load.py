@@ -28,6 +28,66 @@ class Load(NamedTuple):
     """Failures by status or kind of error."""
 
 
+class Client(asyncio.Protocol):
+    """One client with a connection of its own; as little work an answer as can be."""
+
+    def __init__(self, place: int, step: int, requests: list[bytes], end: float) -> None:
+        self.place, self.step, self.requests, self.end = place, step, requests, end
+        self.ms: list[float] = []
+        self.why: dict[str, int] = {}
+        self.lost: asyncio.Future[None]
+        self.transport: asyncio.Transport | None = None
+        self.held = b""
+        self.sent = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask at once."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport, self.held = transport, b""
+        self.ask()
+
+    def ask(self) -> None:
+        """Send the next request, until the time is over."""
+        assert self.transport is not None
+        self.sent = time.perf_counter()
+        if self.sent >= self.end:
+            self.transport.close()
+            return
+        self.transport.write(self.requests[self.place % len(self.requests)])
+
+    def data_received(self, data: bytes) -> None:
+        """Take an answer when it is whole, and ask again."""
+        self.held += data
+        head, found, body = self.held.partition(b"\r\n\r\n")
+        if not found:
+            return
+        told = head.lower()
+        length = told.partition(b"content-length:")[2].partition(b"\r\n")[0].strip()
+        if len(body) < int(length) if length else not body.endswith(b"0\r\n\r\n"):
+            return
+        self.held = b""
+        status = head[9:12].decode()
+        if status == "200":
+            self.ms.append(1000 * (time.perf_counter() - self.sent))
+        else:
+            self.failed(status)
+        self.place += self.step
+        if b"connection: close" in told:
+            self.transport.close()  # type: ignore[union-attr]
+        else:
+            self.ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits."""
+        if exc is not None:
+            self.failed(type(exc).__name__)
+        self.lost.set_result(None)
+
+    def failed(self, why: str) -> None:
+        """Count a failure."""
+        self.why[why] = self.why.get(why, 0) + 1
+
+
 async def drive(url: str, bodies: list[str], clients: int, seconds: float) -> Load:
     """Ask for a time with so many clients."""
     parts = urlsplit(url)
@@ -40,51 +100,27 @@ async def drive(url: str, bodies: list[str], clients: int, seconds: float) -> Lo
         ).encode()
         for body in bodies
     ]
-    ms: list[float] = []
-    why: dict[str, int] = {}
+    loop = asyncio.get_running_loop()
     begun = time.perf_counter()
     end = begun + seconds
+    asking = [Client(place, clients, requests, end) for place in range(clients)]
 
-    async def client(place: int) -> None:
-        reader = writer = None
+    async def kept_asking(client: Client) -> None:
         while time.perf_counter() < end:
+            client.lost = loop.create_future()
             try:
-                if writer is None:
-                    reader, writer = await asyncio.open_connection(host, port)
-                assert reader is not None
-                sent = time.perf_counter()
-                writer.write(requests[place % len(requests)])
-                status = await asyncio.wait_for(answer(reader), 60)
-            except (OSError, TimeoutError, asyncio.IncompleteReadError) as err:
-                why[type(err).__name__] = why.get(type(err).__name__, 0) + 1
-                if writer is not None:
-                    writer.close()
-                writer = None
+                await loop.create_connection(lambda: client, host, port)
+                await asyncio.wait_for(asyncio.shield(client.lost), seconds + 60)
+            except (OSError, TimeoutError) as err:
+                client.failed(type(err).__name__)
                 await asyncio.sleep(0.05)
-                continue
-            if status == 200:
-                ms.append(1000 * (time.perf_counter() - sent))
-            else:
-                why[str(status)] = why.get(str(status), 0) + 1
-            place += clients
-        if writer is not None:
-            writer.close()
 
-    await asyncio.gather(*(client(place) for place in range(clients)))
+    await asyncio.gather(*map(kept_asking, asking))
+    why: dict[str, int] = {}
+    for kind, n in (pair for client in asking for pair in client.why.items()):
+        why[kind] = why.get(kind, 0) + n
+    ms = [one for client in asking for one in client.ms]
     return Load(len(ms), sum(why.values()), time.perf_counter() - begun, ms, why)
-
-
-async def answer(reader: asyncio.StreamReader) -> int:
-    """Read one answer; give its status."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    length = head.partition("content-length:")[2].partition("\r\n")[0].strip()
-    if length:
-        await reader.readexactly(int(length))
-    else:  # chunked
-        while size := int((await reader.readuntil(b"\r\n")).strip() or b"0", 16):
-            await reader.readexactly(size + 2)
-        await reader.readuntil(b"\r\n")
-    return int(head.split(" ", 2)[1])
 
 
 def main() -> None:

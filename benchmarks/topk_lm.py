@@ -32,6 +32,17 @@ ARMS: dict[str, tuple[str, ...]] = {
     "dense": (),
     "block_out": BLOCK_OUT,
     "block_out, by magnitude": (*BLOCK_OUT, "topk.by=magnitude"),
+    "block_out, long annealing": (*BLOCK_OUT, "topk.share=0.7"),
+    "block_out, by magnitude, long annealing": (
+        *BLOCK_OUT,
+        "topk.by=magnitude",
+        "topk.share=0.7",
+    ),
+    "all sites, by magnitude, long annealing": (
+        *EVERYWHERE,
+        "topk.by=magnitude",
+        "topk.share=0.7",
+    ),
     "block_out, straight-through": (*BLOCK_OUT, "topk.straight_through=true"),
     "block_out, 8 always on": (*BLOCK_OUT, "topk.always_on=8", "topk.sites={block_out=12}"),
     "block_out, revived": (*BLOCK_OUT, "topk.revive=0.03"),

@@ -105,7 +105,7 @@ def test_a_foreign_host_or_origin_reaches_nothing(
         ("GET", "/" + "a" * 30_000, 404),
         ("GET", CLASSIFY, 405),
         ("DELETE", "/api/v1/models", 405),
-        ("BREW", "/healthz", 405),
+        ("PROPFIND", "/healthz", 405),
     ],
 )
 def test_a_way_that_leads_nowhere_is_refused(
@@ -120,6 +120,7 @@ def test_a_way_that_leads_nowhere_is_refused(
     "content",
     [
         b"nonsense\r\n\r\n",
+        b"BREW /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
         b"POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

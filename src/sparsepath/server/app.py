@@ -25,6 +25,7 @@ from sparsepath.server import (
     start,
 )
 from sparsepath.server.auth import LEAST
+from sparsepath.server.express import express_route
 from sparsepath.server.guard import Guard
 from sparsepath.server.jobs import routes as job_routes
 from sparsepath.server.problems import AsciiJson, add_handlers
@@ -55,6 +56,7 @@ def create_app(service: Service) -> FastAPI:
         default_response_class=AsciiJson,
     )
     app.state.service = service
+    app.router.routes.insert(0, express_route(app.router))
     _add_routes(app)
     add_handlers(app)
     app.add_middleware(Guard, options=service.options, metrics=service.metrics)

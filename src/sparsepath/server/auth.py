@@ -96,6 +96,30 @@ class Doorkeeper:
         return key
 
 
+async def admit(request: Request, secret: str | None, least: Role) -> Principal:
+    """Say who asks with a key, and count the request; for routes that need at least a role.
+
+    Raises:
+        Problem: if the key is none, has another role, or has asked too much.
+        RunError: if the database cannot be reached.
+    """
+    doorkeeper = request.app.state.service.doorkeeper
+    assert isinstance(doorkeeper, Doorkeeper)
+    found = await doorkeeper.admit(secret)
+    request.state.asker = found.name
+    if not allows(found.role, least):
+        raise Problem(
+            403,
+            "role",
+            f"this needs the role {least}, the key has {found.role}",
+            fix="ask who runs the server for another key",
+        )
+    limits = request.app.state.service.limits
+    assert isinstance(limits, Limits)
+    await limits.charge(found.key)
+    return found
+
+
 def asker(least: Role) -> Callable[..., Awaitable[Principal]]:
     """Make the dependency of a route that needs at least a role."""
 
@@ -103,21 +127,7 @@ def asker(least: Role) -> Callable[..., Awaitable[Principal]]:
         request: Request,
         sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> Principal:
-        doorkeeper = request.app.state.service.doorkeeper
-        assert isinstance(doorkeeper, Doorkeeper)
-        found = await doorkeeper.admit(None if sent is None else sent.credentials)
-        request.state.asker = found.name
-        if not allows(found.role, least):
-            raise Problem(
-                403,
-                "role",
-                f"this needs the role {least}, the key has {found.role}",
-                fix="ask who runs the server for another key",
-            )
-        limits = request.app.state.service.limits
-        assert isinstance(limits, Limits)
-        await limits.charge(found.key)
-        return found
+        return await admit(request, None if sent is None else sent.credentials, least)
 
     LEAST[admitted] = least
     return admitted

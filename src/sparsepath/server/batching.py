@@ -1,7 +1,7 @@
 """Texts of many requests go through the engine together, in one thread of its own.
 
-A batch leaves when it is full, or when the first text waited long enough and the engine is free.
-While the engine works the next batch fills, so under load no time is lost by waiting.
+A batch leaves when the first text waited long enough and the engine is free. While the engine works
+the next batch fills, and leaves when it is full, so that under load the engine goes on at once.
 """
 
 import asyncio
@@ -20,6 +20,9 @@ AnswerT = TypeVar("AnswerT")
 
 _MEMORY = 0.9
 """Weight of the past in the engine's usual speed."""
+
+_AT_WORK = 2
+"""Batches that the engine has at once: one that it works on, and a full one behind it."""
 
 
 class _Ticket(NamedTuple):
@@ -55,6 +58,8 @@ class Batcher(Generic[AnswerT]):
         self._capacity, self._metrics = capacity, metrics
         self._waiting: deque[_Ticket] = deque()
         self._arrived, self._filled = asyncio.Event(), asyncio.Event()
+        self._changed = asyncio.Event()
+        self._n_at_work = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._text_s = 0.0
         self._is_closing = False
@@ -80,6 +85,7 @@ class Batcher(Generic[AnswerT]):
         self._arrived.set()
         if len(self._waiting) >= self._limit:
             self._filled.set()
+            self._changed.set()
         try:
             return list(await asyncio.gather(*(ticket.future for ticket in tickets)))
         finally:
@@ -89,8 +95,10 @@ class Batcher(Generic[AnswerT]):
     async def run(self) -> None:
         """Answer until `close` was called and nobody waits."""
         try:
-            while batch := await self._collected():
-                await self._answered(batch)
+            async with asyncio.TaskGroup() as working:
+                while batch := await self._collected():
+                    self._n_at_work += 1
+                    working.create_task(self._answered(batch))
         finally:
             self._pool.shutdown(wait=False)
 
@@ -109,7 +117,12 @@ class Batcher(Generic[AnswerT]):
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            if len(self._waiting) < self._limit and self._wait_s > 0 and not self._is_closing:
+            if self._n_at_work and not self._may_follow:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            is_full = len(self._waiting) >= self._limit
+            if not is_full and self._wait_s > 0 and not self._is_closing:
                 self._filled.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._filled.wait(), self._wait_s)
@@ -121,14 +134,20 @@ class Batcher(Generic[AnswerT]):
             if batch:
                 return batch
 
+    @property
+    def _may_follow(self) -> bool:
+        """Whether a batch may leave while the engine still works on another one."""
+        return self._n_at_work < _AT_WORK and len(self._waiting) >= self._limit
+
     async def _answered(self, batch: Sequence[_Ticket]) -> None:
         """Run a batch in the engine's thread, and hand out what came."""
-        begun = time.perf_counter()
         texts = [ticket.text for ticket in batch]
-        work = asyncio.get_running_loop().run_in_executor(self._pool, self._answer, texts)
-        await asyncio.wait([work])
-        now_s = (time.perf_counter() - begun) / len(batch)
-        self._text_s = _MEMORY * self._text_s + (1 - _MEMORY) * now_s if self._text_s else now_s
+        work = asyncio.get_running_loop().run_in_executor(self._pool, self._timed, texts)
+        try:
+            await asyncio.wait([work])
+        finally:
+            self._n_at_work -= 1
+            self._changed.set()
         self._metrics.texts.add(by=float(len(batch)))
         self._metrics.batches.add(float(len(batch)))
         failure = work.exception()
@@ -139,6 +158,15 @@ class Batcher(Generic[AnswerT]):
                 ticket.future.set_exception(failure)
             else:
                 ticket.future.set_result(work.result()[place])
+
+    def _timed(self, texts: Sequence[str]) -> Sequence[AnswerT]:
+        """Answer in the engine's thread, and remember how long a text takes."""
+        begun = time.perf_counter()
+        try:
+            return self._answer(texts)
+        finally:
+            now_s = (time.perf_counter() - begun) / len(texts)
+            self._text_s = _MEMORY * self._text_s + (1 - _MEMORY) * now_s if self._text_s else now_s
 
     def _busy(self) -> Problem:
         """Say when to come back: about when those that wait now are done."""

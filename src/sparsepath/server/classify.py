@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request
@@ -24,6 +24,9 @@ MAX_EXPLAINED = 8
 
 MAX_PARTS = 128
 """Words of a text that are left out one by one, at most; the first ones."""
+
+ROLE: Final = "viewer"
+"""What a key must be allowed to do, at least, to ask."""
 
 router = APIRouter(prefix="/api/v1", tags=["classify"])
 
@@ -108,9 +111,20 @@ async def classify(
     question: Question,
     request: Request,
     service: Served,
-    who: Annotated[Principal, Depends(asker("viewer"))],
+    who: Annotated[Principal, Depends(asker(ROLE))],
 ) -> Labels:
     """Give label, probabilities and uncertainty of one text or many."""
+    return await answered(question, request, service, who)
+
+
+async def answered(
+    question: Question, request: Request, service: Service, who: Principal
+) -> Labels:
+    """Answer a question of someone who may ask it, no longer than the client waits.
+
+    Raises:
+        Problem: if the question cannot be answered, the client left or the time is over.
+    """
     texts = _texts(question, service)
     request.state.n_texts = len(texts)
     await service.limits.charge(who.key, len(texts) - 1)

@@ -1,16 +1,46 @@
-"""Closing connections whose request never becomes whole.
+"""Closing connections whose request never becomes whole, in time or in size.
 
-uvicorn waits without end for the first line and the headers of a request. Clients that send them
-drop by drop, or open connections and say nothing, would keep others out.
+uvicorn waits without end for the first line and the headers of a request, and keeps as many of
+them as come. Clients that send them drop by drop or by the gigabyte, or open connections and say
+nothing, would keep others out.
 """
 
 import asyncio
 from collections.abc import Collection
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, final
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LOOK_EVERY_S: Final = 0.5
+
+MAX_HELD: Final = 65_536
+"""Bytes of a request's head, or of what follows its body, that are held until it is whole."""
+
+
+@final
+class Connection(HttpToolsProtocol):
+    """uvicorn's fast protocol, which by itself keeps a head of any size."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._n_held = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; give up when too much came that is no part of a body."""
+        self._n_held += len(data)
+        super().data_received(data)
+        if self._n_held > MAX_HELD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        """Count anew: what was held is a request now."""
+        self._n_held = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew: the body has a limit of its own."""
+        self._n_held = 0
+        super().on_body(body)
 
 
 class Connections(Protocol):
@@ -28,12 +58,12 @@ async def close_unfinished(state: Connections, seconds: float) -> None:
         state: knows the connections.
         seconds: for the first line and the headers of a request.
     """
-    since: dict[tuple[H11Protocol, int], float] = {}
+    since: dict[tuple[Connection, int], float] = {}
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         now = asyncio.get_running_loop().time()
         waiting = [one for one in state.connections if _is_unfinished(one)]
-        keys = [(one, id(one.cycle)) for one in waiting if isinstance(one, H11Protocol)]
+        keys = [(one, id(one.cycle)) for one in waiting if isinstance(one, Connection)]
         since = {key: since.get(key, now) for key in keys}
         for (connection, _), begun in since.items():
             if now - begun > seconds:
@@ -42,7 +72,7 @@ async def close_unfinished(state: Connections, seconds: float) -> None:
 
 def _is_unfinished(connection: object) -> bool:
     """Say whether the next request of a connection is not whole, and nothing else ends it."""
-    if not isinstance(connection, H11Protocol):
+    if not isinstance(connection, Connection):
         return False
     is_between = connection.cycle is None or connection.cycle.response_complete
     return is_between and connection.timeout_keep_alive_task is None

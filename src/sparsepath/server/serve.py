@@ -17,7 +17,7 @@ from sparsepath.runtime.locate import RESULTS
 from sparsepath.runtime.manifest import MANIFEST, Precision
 from sparsepath.server.app import create_app
 from sparsepath.server.classifier import Classifier
-from sparsepath.server.connections import close_unfinished
+from sparsepath.server.connections import Connection, close_unfinished
 from sparsepath.server.language import LanguageModel
 from sparsepath.server.logs import set_up_logs
 from sparsepath.server.options import ServeOptions
@@ -105,7 +105,7 @@ def make_server(service: Service) -> uvicorn.Server:
     """Put a server together; its `run` takes the listening socket."""
     config = uvicorn.Config(
         create_app(service),
-        http="h11",
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,
