@@ -49,7 +49,8 @@ def mlflow(model: str, port: int) -> None:
         def load_context(self, context):
             from sparsepath.runtime.engine import load_engine
 
-            self.engine = load_engine(Path(context.artifacts["model"]))
+            # Where it lies: a cascade's parts are beside its own folder, and not copied with it.
+            self.engine = load_engine(Path(model))
 
         def predict(self, context, model_input, params=None):
             texts = [str(text) for text in model_input["text"]]
@@ -59,7 +60,6 @@ def mlflow(model: str, port: int) -> None:
         mlflow.pyfunc.save_model(
             f"{place}/model",
             python_model=Model(),
-            artifacts={"model": model},
             pip_requirements=[],
         )
         words = ["models", "serve", "-m", f"{place}/model", "-h", "127.0.0.1", "-p", str(port)]

@@ -6,7 +6,7 @@ Read with: `record.py` (what is hashed), `verify.py` (what is found).
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from sparsepath.audit.clock import now
 from sparsepath.audit.database import Database
@@ -23,6 +23,14 @@ from sparsepath.audit.tables import HEADS, POLICY_CHANGES, RECORDS, TEXTS, VERDI
 
 AT_ONCE: Final = 1000
 """Records that are held in memory while the log is read."""
+
+
+# Made once: making them takes longer than running them.
+_HEAD: Final = select(HEADS.c.seq, HEADS.c.hash).with_for_update()
+_MOVE_HEAD: Final = update(HEADS).values(seq=bindparam("to_seq"), hash=bindparam("to_hash"))
+_ADD: Final = {
+    table: insert(table) for table in (RECORDS, TEXTS, WAITING, POLICY_CHANGES, VERDICTS)
+}
 
 
 def append(
@@ -49,11 +57,10 @@ def append_in(
     connection: Connection, drafts: Sequence[Draft], *, keep_texts: bool = True
 ) -> list[Receipt]:
     """Write records within a writing transaction; see `append`."""
-    seq, previous = connection.execute(select(HEADS.c.seq, HEADS.c.hash).with_for_update()).one()
+    seq, previous = connection.execute(_HEAD).one()
     time = now()
     records: list[Record] = []
-    tables = (TEXTS, WAITING, POLICY_CHANGES, VERDICTS)
-    rows: dict[Table, list[dict[str, object]]] = {table: [] for table in tables}
+    rows: dict[Table, list[dict[str, object]]] = {table: [] for table in _LISTS}
     for draft in drafts:
         seq += 1
         record, texts = chained(draft, seq, time, previous)
@@ -68,11 +75,11 @@ def append_in(
             rows[POLICY_CHANGES].append({"seq": seq})
         if draft.kind == VERDICT:
             rows[VERDICTS].append({"seq": seq, "decision": draft.body["decision"]})
-    connection.execute(insert(RECORDS), [record._asdict() for record in records])
+    connection.execute(_ADD[RECORDS], [record._asdict() for record in records])
     for table, own in rows.items():
         if own:
-            connection.execute(insert(table), own)
-    connection.execute(update(HEADS).values(seq=seq, hash=previous))
+            connection.execute(_ADD[table], own)
+    connection.execute(_MOVE_HEAD, {"to_seq": seq, "to_hash": previous})
     return [Receipt(record.seq, record.hash) for record in records]
 
 
