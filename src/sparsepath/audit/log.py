@@ -28,9 +28,8 @@ AT_ONCE: Final = 1000
 # Made once: making them takes longer than running them.
 _HEAD: Final = select(HEADS.c.seq, HEADS.c.hash).with_for_update()
 _MOVE_HEAD: Final = update(HEADS).values(seq=bindparam("to_seq"), hash=bindparam("to_hash"))
-_ADD: Final = {
-    table: insert(table) for table in (RECORDS, TEXTS, WAITING, POLICY_CHANGES, VERDICTS)
-}
+_LISTS: Final = (TEXTS, WAITING, POLICY_CHANGES, VERDICTS)
+_ADD: Final = {table: insert(table) for table in (RECORDS, *_LISTS)}
 
 
 def append(
