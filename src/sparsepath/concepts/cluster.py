@@ -5,6 +5,7 @@ needed where there is more than one. Ray is an optional extra and is imported wh
 """
 
 import json
+import socket
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ LOCAL = "local"
 """In place of an address: a cluster of this machine only, for the time of the call."""
 
 SECONDS_BETWEEN_LOOKS = 0.5
+KNOCK_S = 10.0
 
 
 def record_on_cluster(job: Job, recording: Recording, work: Path, tell: Tell) -> Shards:
@@ -70,17 +72,30 @@ def _begin(ray: Any, address: str) -> None:
         ConfigError: if there is none at the address.
     """
     try:
+        _knock(address)
         ray.init(
             address=None if address == LOCAL else address,
             include_dashboard=False if address == LOCAL else None,
             log_to_driver=False,
             configure_logging=False,
         )
-    except (ConnectionError, ValueError, RuntimeError) as err:
+    except (OSError, ValueError, RuntimeError) as err:
         raise ConfigError(
-            f"no Ray cluster at {address} ({str(err).splitlines()[0]})",
+            f"no Ray cluster at {address} ({str(err).partition(chr(10))[0]})",
             hint="start one with `ray start --head`, or give --ray alone for this machine",
         ) from err
+
+
+def _knock(address: str) -> None:
+    """See that something listens at HOST:PORT; Ray itself tries for many minutes.
+
+    Raises:
+        OSError: if nothing does.
+        ValueError: if there is no such port.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 def _make_shards(told: str, folder: str) -> dict[str, str] | None:
