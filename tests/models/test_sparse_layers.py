@@ -96,11 +96,12 @@ def test_a_saved_model_is_sparse_again(tmp_path: Path) -> None:
     site = again.vit.layers[0].block_out
     assert (site.by, site.n_always_on, site.is_positive) == ("magnitude", 2, True)
     assert not site.fired.any()
-    drawn = graph(topk=SITES, n_dense_layers=2)
+    drawn = graph(topk=SITES, n_dense_layers=2, topk_by={"mlp_hidden": "magnitude"})
     drawn.save_pretrained(tmp_path / "graph")
     loaded = GraphTransformer.from_pretrained(tmp_path / "graph").eval()
     assert torch.equal(loaded(*GRAPHS).values, drawn(*GRAPHS).values)
-    assert sum(isinstance(module, TopK) for module in loaded.modules()) == 2
+    keepers = [module for module in loaded.modules() if isinstance(module, TopK)]
+    assert sorted(keeper.by for keeper in keepers) == ["magnitude", "value"]
 
 
 @pytest.mark.parametrize(

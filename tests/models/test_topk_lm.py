@@ -65,6 +65,13 @@ def test_every_site_is_as_sparse_as_asked_and_the_last_layers_are_dense() -> Non
         assert ((layer.mlp.down_proj.topk(torch.randn(3, 48)) != 0).sum(dim=-1) == 9).all()
 
 
+def test_each_site_has_its_own_rule() -> None:
+    layer = model(topk_by={"mlp_hidden": "magnitude"}).model.layers[0]
+    assert (layer.mlp.down_proj.topk.by, layer.self_attn.o_proj.topk.by) == ("magnitude", "value")
+    with pytest.raises(ValueError, match="nowhere"):
+        model(topk_by={"nowhere": "value"})
+
+
 def test_without_sites_it_is_a_llama_and_takes_its_weights() -> None:
     dense = model(topk={})
     llama = LlamaForCausalLM(LlamaConfig(**{
@@ -79,7 +86,15 @@ def test_without_sites_it_is_a_llama_and_takes_its_weights() -> None:
     assert not torch.allclose(sparse(IDS).logits, dense(IDS).logits)
 
 
-@pytest.mark.parametrize("changes", [{}, {"topk_by": "magnitude"}, {"n_always_on": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"topk_by": "magnitude"},
+        {"topk_by": {"mlp_hidden": "magnitude"}},
+        {"n_always_on": 2},
+    ],
+)
 def test_a_saved_model_is_sparse_again_with_and_without_sparsepath(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:

@@ -55,6 +55,7 @@ def test_keys_are_changed_from_the_command_line(tmp_path: Path) -> None:
         ("[train\n", "is no TOML"),
         ("[model]\npatch = 2\n", r"model\.patch has no effect on language-model"),
         ('[data]\naugment = "shift"\n', r"data\.augment has no effect"),
+        ('[topk.by]\nblock_out = "magnitude"\n', "names block_out, which `topk.sites` does not"),
     ],
 )
 def test_what_a_recipe_says_wrongly_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -51,9 +51,11 @@ class LanguageSubject(Subject):
 
     @property
     def is_two_sided(self) -> bool:
-        """Whether entries are kept by magnitude."""
+        """Whether entries are kept by magnitude, at any site."""
         of_neurons = self.is_sparse and self.latents is None
-        by_magnitude = of_neurons and self._config.topk_by == "magnitude"
+        by_magnitude = of_neurons and any(
+            self._config.by(site) == "magnitude" for site in self._config.topk
+        )
         return bool(by_magnitude and not self._config.topk_positive)
 
     @property

@@ -168,9 +168,9 @@ def _keep(shape: Shape, layer: int, site: Site, dense_k: int | None) -> tuple[To
     if k and dense_k is not None:
         raise ConfigError(f"the site keeps {k} entries by itself", hint="leave dense_k out")
     if k:
-        by: By = "magnitude" if shape.by_magnitude else "value"
+        by: By = "magnitude" if site in shape.magnitude_sites else "value"
         keep = TopK(width, k, by=by, is_positive=shape.is_positive, n_always_on=shape.n_always_on)
-        return keep, shape.by_magnitude and not shape.is_positive
+        return keep, by == "magnitude" and not shape.is_positive
     if dense_k is None:
         raise ModelError(
             f"the model is dense at {site} of layer {layer}",

@@ -24,7 +24,8 @@ class SparseConfig:
 
     topk: dict[str, int]
     """Entries that are kept, by site; none for a dense model."""
-    topk_by: By
+    topk_by: By | dict[str, By]
+    """For all sites, or by site; those that it lacks go by value."""
     topk_positive: bool
     n_always_on: int
     n_dense_layers: int
@@ -50,7 +51,8 @@ def check_sites(config: SparseConfig, n_layers: int) -> None:
     Raises:
         ConfigError: if a site is unknown, or no layer would be sparse.
     """
-    unknown = sorted(set(config.topk) - set(SITES))
+    ruled = set() if isinstance(config.topk_by, str) else set(config.topk_by)
+    unknown = sorted((set(config.topk) | ruled) - set(SITES))
     if unknown:
         raise ConfigError(
             f"this model has no site {unknown[0]!r}", hint=f"its sites are {', '.join(SITES)}"
@@ -75,10 +77,11 @@ def keeper(config: SparseConfig, site: str, width: int) -> TopK | None:
     """
     if site not in config.topk:
         return None
+    by = config.topk_by
     return TopK(
         width,
         config.topk[site],
-        by=config.topk_by,
+        by=by if isinstance(by, str) else by.get(site, "value"),
         is_positive=config.topk_positive,
         n_always_on=config.n_always_on,
         is_straight_through=config.straight_through,

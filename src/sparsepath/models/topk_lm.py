@@ -72,7 +72,7 @@ class TopKConfig(LlamaConfig):
 
         Args:
             topk: entries that are kept, by site.
-            topk_by: `value` or `magnitude`.
+            topk_by: `value` or `magnitude`, or one of them by site; sites that it lacks: `value`.
             topk_positive: whether kept entries below zero become zero.
             n_always_on: first entries of every sparse hidden state, kept beside the k.
             n_dense_layers: last layers without any sparse site.
@@ -93,9 +93,14 @@ class TopKConfig(LlamaConfig):
             return int(self.num_attention_heads * head_dim)
         return int(self.hidden_size)
 
+    def by(self, site: str) -> Any:
+        """Give what is largest at a site."""
+        return self.topk_by if isinstance(self.topk_by, str) else self.topk_by.get(site, "value")
+
     def layer(self, site: str, number: int) -> TopK | None:
         """Make the sparse layer of a site in a block; None where it stays dense."""
-        unknown = sorted(set(self.topk) - set(SITES))
+        named = set(self.topk) | (set() if isinstance(self.topk_by, str) else set(self.topk_by))
+        unknown = sorted(named - set(SITES))
         if unknown:
             raise ValueError(f"topk names {unknown[0]!r}; the sites are {', '.join(SITES)}")
         k = self.topk.get(site)
@@ -104,7 +109,7 @@ class TopKConfig(LlamaConfig):
         return TopK(
             self.width_of(site),
             k,
-            by=self.topk_by,
+            by=self.by(site),
             is_positive=self.topk_positive,
             n_always_on=self.n_always_on,
             is_straight_through=self.straight_through,

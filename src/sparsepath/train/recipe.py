@@ -7,7 +7,7 @@ and checking one).
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sparsepath.artifacts.neuron import Site
 from sparsepath.nn.sampling import Mode
@@ -163,8 +163,8 @@ class TopKPart(_Part):
     """Entries that are kept, by site: `block_out`, `attn_in`, `attn_out`, `mlp_in` and
     `mlp_hidden`; models of texts, images and molecules have `block_out` and `mlp_hidden`."""
 
-    by: By = "value"
-    """What is largest: the `value`, or its `magnitude`."""
+    by: By | dict[Site, By] = "value"
+    """What is largest: the `value`, or its `magnitude`; for all sites, or by site."""
 
     positive: bool = False
     """All but texts: whether kept entries below zero become zero."""
@@ -191,6 +191,17 @@ class TopKPart(_Part):
     share: Share = 0.3
     """Share of the steps over which it falls."""
 
+    def by_of(self, site: Site) -> By:
+        """Give what is largest at a site."""
+        return self.by if isinstance(self.by, str) else self.by.get(site, "value")
+
+    @model_validator(mode="after")
+    def _rules_have_sites(self) -> "TopKPart":
+        ruled = set() if isinstance(self.by, str) else set(self.by)
+        if dense := sorted(ruled - set(self.sites)):
+            raise ValueError(f"`topk.by` names {dense[0]}, which `topk.sites` does not")
+        return self
+
     @property
     def schedule(self) -> KSchedule:
         """The number of kept entries over the steps."""
@@ -203,7 +214,7 @@ class TopKPart(_Part):
             return {}
         return {
             "topk": dict(self.sites),
-            "topk_by": self.by,
+            "topk_by": self.by if isinstance(self.by, str) else dict(self.by),
             "topk_positive": self.positive,
             "n_always_on": self.always_on,
             "n_dense_layers": self.dense_layers,

@@ -80,7 +80,7 @@ def _whole(recipe: Recipe) -> TextStart:
     parent.config.max_length = min(recipe.data.length, int(parent.config.max_length))
     topk = recipe.topk
     sites: dict[str, int | float] = {str(site): k for site, k in topk.sites.items()}
-    by: dict[str, By] = dict.fromkeys(sites, topk.by)
+    by: dict[str, By] = {str(site): topk.by_of(site) for site in topk.sites}
     settings: dict[str, Any] = {
         "first_layer": topk.dense_first,
         "n_dense_layers": topk.dense_layers,

@@ -84,6 +84,9 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     "block_out": lambda: _topk({"block_out": 6}),
     "all sites": lambda: _topk(EVERYWHERE),
     "magnitude, always on": lambda: _topk(EVERYWHERE, topk_by="magnitude", n_always_on=3),
+    "by site": lambda: _topk(
+        EVERYWHERE, topk_by={"attn_in": "magnitude", "mlp_hidden": "magnitude", "mlp_in": "value"}
+    ),
     "positive, no dense layer": lambda: _topk(EVERYWHERE, topk_positive=True, n_dense_layers=0),
     "everything kept": lambda: _topk({"block_out": 46, "mlp_hidden": 86}, n_always_on=2),
 }  # fmt: skip

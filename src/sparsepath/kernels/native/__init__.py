@@ -11,7 +11,7 @@ from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 
-ABI = 6
+ABI = 7
 """Version of the functions; a library of another one is not used."""
 
 LIBRARY = "_native.dll" if sys.platform == "win32" else "_native.so"

@@ -30,10 +30,14 @@ typedef struct {
     int64_t n_after;      /* 0: at all */
 } sp_edit;
 
+/* In the order of a block. */
+enum { ATTN_IN, ATTN_OUT, MLP_IN, MLP_HIDDEN, BLOCK_OUT, SITES };
+
 typedef struct {
     int64_t n_layers, d_model, n_heads, n_kv_heads, head_dim, d_mlp, vocabulary;
     int64_t window; /* positions that attention looks back; 0: all */
-    int64_t by_magnitude, is_positive, n_always_on;
+    int64_t by_magnitude; /* a bit for each site */
+    int64_t is_positive, n_always_on;
     int64_t capacity; /* positions of the cache */
     int64_t level;
     double eps;
@@ -57,9 +61,6 @@ typedef struct {
     float *trace_values;
     int32_t *trace_counts; /* [tokens, layers * SITES] */
 } sp_decoder;
-
-/* In the order of a block. */
-enum { ATTN_IN, ATTN_OUT, MLP_IN, MLP_HIDDEN, BLOCK_OUT, SITES };
 
 enum { BLOCK = 16 }; /* tokens that go through a layer together */
 enum { LEAST_ATTENTION = 1 << 15 }; /* products with keys that are worth another thread */
@@ -155,8 +156,8 @@ static void push(few_t *few, const float *x, int64_t from, int64_t to, int is_po
 
 /* The entries that a site keeps, as TopK.forward has them; without a site, all that are not zero.
  * `few` has room for one entry more than x, `sizes` for as many. */
-static int keep(const sp_decoder *m, const float *x, int64_t width, int64_t k, few_t *few,
-                float *sizes) {
+static int keep(const sp_decoder *m, int site, const float *x, int64_t width, int64_t k,
+                few_t *few, float *sizes) {
     few->n = 0;
     if (!k) {
         push(few, x, 0, width, 0);
@@ -169,7 +170,7 @@ static int keep(const sp_decoder *m, const float *x, int64_t width, int64_t k, f
         return SP_OK;
     }
     const float *rest = x + on;
-    if (m->by_magnitude) {
+    if (m->by_magnitude >> site & 1) {
         for (int64_t i = 0; i < competing; i++) sizes[i] = fabsf(rest[i]);
         rest = sizes;
     }
@@ -418,14 +419,16 @@ static int run_attention(sp_decoder *m, int64_t number, int64_t n, int64_t posit
     int status;
     for (int64_t t = 0; t < n; t++) {
         norm(m, r->x + t * d, layer->attn_norm, r->normed);
-        if ((status = keep(m, r->normed, d, layer->k_attn_in, r->few + t, r->sizes))) return status;
+        if ((status = keep(m, ATTN_IN, r->normed, d, layer->k_attn_in, r->few + t, r->sizes)))
+            return status;
         finish(m, number, ATTN_IN, t, r);
     }
     multiply_all(m, &layer->qkv, r->few, n, r->hidden, r->wide);
     attend(m, number, n, position, r->wide, r->scores, r->hidden);
     for (int64_t t = 0; t < n; t++) {
         float *y = r->hidden + t * heads;
-        if ((status = keep(m, y, heads, layer->k_attn_out, r->few + t, r->sizes))) return status;
+        if ((status = keep(m, ATTN_OUT, y, heads, layer->k_attn_out, r->few + t, r->sizes)))
+            return status;
         finish(m, number, ATTN_OUT, t, r);
     }
     multiply_all(m, &layer->out, r->few, n, r->hidden, r->wide);
@@ -439,7 +442,8 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
     int status;
     for (int64_t t = 0; t < n; t++) {
         norm(m, r->x + t * d, layer->mlp_norm, r->normed);
-        if ((status = keep(m, r->normed, d, layer->k_mlp_in, r->few + t, r->sizes))) return status;
+        if ((status = keep(m, MLP_IN, r->normed, d, layer->k_mlp_in, r->few + t, r->sizes)))
+            return status;
         finish(m, number, MLP_IN, t, r);
     }
     multiply_all(m, &layer->gate_up, r->few, n, r->hidden, r->wide);
@@ -447,14 +451,16 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
         const float *gate = r->wide + t * 2 * d_mlp;
         float *y = r->hidden + t * d_mlp;
         for (int64_t i = 0; i < d_mlp; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * gate[d_mlp + i];
-        if ((status = keep(m, y, d_mlp, layer->k_mlp_hidden, r->few + t, r->sizes))) return status;
+        if ((status = keep(m, MLP_HIDDEN, y, d_mlp, layer->k_mlp_hidden, r->few + t, r->sizes)))
+            return status;
         finish(m, number, MLP_HIDDEN, t, r);
     }
     multiply_all(m, &layer->down, r->few, n, r->hidden, r->wide);
     add_all(n * d, r->wide, r->x);
     for (int64_t t = 0; t < n && layer->k_block_out; t++) {
         float *x = r->x + t * d;
-        if ((status = keep(m, x, d, layer->k_block_out, r->few, r->sizes))) return status;
+        if ((status = keep(m, BLOCK_OUT, x, d, layer->k_block_out, r->few, r->sizes)))
+            return status;
         memset(x, 0, (size_t)d * sizeof(float));
         for (int64_t i = 0; i < r->few->n; i++) x[r->few->indices[i]] = r->few->values[i];
         if (!is_edited(m, number, BLOCK_OUT)) trace(m, number, BLOCK_OUT, t, r->few, r);

@@ -57,7 +57,7 @@ class PlainPass:
         spots = {} if cache.steering is None else cache.steering.spots
 
         def site(name: Site, hidden: Floats) -> Floats:
-            hidden = sparse(hidden, shape.kept(name, number), shape)
+            hidden = sparse(hidden, shape.kept(name, number), shape, name)
             if (edits := spots.get((number, name))) is not None:
                 hidden = edited(hidden, edits, where)
             if cache.trace is not None:
@@ -75,13 +75,14 @@ class PlainPass:
         return site("block_out", x)
 
 
-def sparse(x: Floats, k: int, shape: Shape) -> Floats:
+def sparse(x: Floats, k: int, shape: Shape, site: Site) -> Floats:
     """Keep the first entries that are always on, and the k largest others, lowest index first.
 
     Args:
         x: rows.
         k: 0 keeps everything as it is.
         shape: says what is largest, and whether entries below zero are kept.
+        site: where they are.
     """
     if not k:
         return x
@@ -89,7 +90,7 @@ def sparse(x: Floats, k: int, shape: Shape) -> Floats:
     rest = x[:, on:]
     kept = rest
     if k < rest.shape[1]:
-        sizes = np.abs(rest) if shape.by_magnitude else rest
+        sizes = np.abs(rest) if site in shape.magnitude_sites else rest
         order = np.argsort(-sizes, axis=1, kind="stable")[:, :k]
         kept = np.zeros_like(rest)
         np.put_along_axis(kept, order, np.take_along_axis(rest, order, axis=1), axis=1)

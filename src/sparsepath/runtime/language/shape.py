@@ -43,7 +43,8 @@ class Shape:
     """How positions turn queries and keys."""
     topk: Mapping[str, int] = field(default_factory=dict)
     """Entries that each sparse site keeps."""
-    by_magnitude: bool = False
+    magnitude_sites: frozenset[str] = frozenset()
+    """Sites that keep what is largest without its sign; others go by value."""
     is_positive: bool = False
     n_always_on: int = 0
     n_dense_layers: int = 0
@@ -64,6 +65,11 @@ class Shape:
             sparse={site: self.topk[site] for site in SITES if site in self.topk},
             n_sparse_layers=self.n_layers - self.n_dense_layers,
         )
+
+    @property
+    def by_magnitude(self) -> int:
+        """`magnitude_sites` as bits, in the order of `SITES`."""
+        return sum(1 << place for place, site in enumerate(SITES) if site in self.magnitude_sites)
 
     def kept(self, site: str, layer: int) -> int:
         """Give the entries that a site of a layer keeps; 0 where it is dense."""
@@ -123,7 +129,7 @@ def _shape(config: dict[str, Any]) -> Shape:
         is_tied=bool(config.get("tie_word_embeddings", False)),
         rope=_rope(config),
         topk={str(site): int(k) for site, k in (config.get("topk") or {}).items()},
-        by_magnitude=config.get("topk_by") == "magnitude",
+        magnitude_sites=_magnitude_sites(config.get("topk_by", "value")),
         is_positive=bool(config.get("topk_positive", False)),
         n_always_on=int(config.get("n_always_on", 0)),
         n_dense_layers=int(config.get("n_dense_layers", 0)),
@@ -137,6 +143,18 @@ def _shape(config: dict[str, Any]) -> Shape:
     if not 0 <= shape.n_always_on < narrowest or any(k < 1 for k in shape.topk.values()):
         raise ValueError(f"topk {dict(shape.topk)} with {shape.n_always_on} always on")
     return shape
+
+
+def _magnitude_sites(by: str | Mapping[str, str]) -> frozenset[str]:
+    """Give the sites that keep what is largest without its sign.
+
+    Raises:
+        ValueError: if there is another rule, or no such site.
+    """
+    rules: Mapping[str, str] = dict.fromkeys(SITES, by) if isinstance(by, str) else by
+    if not set(rules) <= set(SITES) or not set(rules.values()) <= {"value", "magnitude"}:
+        raise ValueError(f"topk_by {by}")
+    return frozenset(site for site, rule in rules.items() if rule == "magnitude")
 
 
 def _window(config: dict[str, Any]) -> int:
