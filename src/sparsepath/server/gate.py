@@ -71,6 +71,11 @@ class Gate:
         asked = Asked(self._model.sha256, self._catalogue, now(), use, role, preset, edits)
         return permit(self._standings, asked)
 
+    @property
+    def catalogue_sha256(self) -> str | None:
+        """Hash of the catalogue beside the model, when `standings` was asked last."""
+        return self._catalogue
+
     async def standings(self) -> Sequence[Standing]:
         """Give the policies over this model, as they stood a moment ago at most.
 

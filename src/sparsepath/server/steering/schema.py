@@ -64,6 +64,7 @@ class SteeringOut(BaseModel):
     sites: list[SiteOut]
     presets: list[PresetOut]
     catalogue: str | None = Field(description="Catalogue of the model, to look labels up in.")
+    catalogue_sha256: str | None = Field(description="On which a policy can rest.")
     is_policy_needed: bool
     uses: list[str] = Field(description="That approved policies name.")
 

@@ -34,6 +34,7 @@ async def show_steering(service: Served, _who: Viewer) -> SteeringOut:
         sites=[] if subject is None else told_sites(subject.sites),
         presets=[told_preset(one) for one in listed],
         catalogue=next((place.name for place in catalogues if place.is_served), None),
+        catalogue_sha256=None if service.gate is None else service.gate.catalogue_sha256,
         is_policy_needed=service.options.needs_policy or bool(standings),
         uses=[*dict.fromkeys(uses)],
     )

@@ -61,6 +61,7 @@ export function AskApproval({ steering, preset, role }: Props) {
       note: asked.note,
       model: steering.model.name,
       model_sha256: steering.weights_sha256,
+      catalogue_sha256: steering.catalogue_sha256,
       uses: asked.uses.split(",").map((one) => one.trim()).filter(Boolean),
       role: asked.role,
       expires: asked.expires,
