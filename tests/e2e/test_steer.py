@@ -93,6 +93,9 @@ def test_strengths_are_measured_and_the_best_is_taken(open_page: Open, writer: S
     page.get_by_role("textbox", name="Strengths").fill("0.2")
     page.get_by_role("button", name="Measure").click()
     page.get_by_text("No strength works.").wait_for()
+    page.get_by_text("Earlier measurements").click()
+    page.get_by_role("button", name="L02/7").first.click()
+    page.get_by_text("words: fire, flame").wait_for()
 
 
 def test_a_preset_is_saved_and_approval_is_asked_for_never_given(

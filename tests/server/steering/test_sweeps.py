@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.server.steering.conftest import Office
+
+from sparsepath.artifacts.steering_sweep import ClassSweep
+from sparsepath.artifacts.store import read_json
+from sparsepath.audit.export import exported_lines
+from sparsepath.cli.main import main
+from sparsepath.errors import RunError
+from sparsepath.server.jobs.commands import command_of
+from sparsepath.server.jobs.sweep import KIND, RESULT, SweepAsked, options_of, write_inputs
 
 
 def finished(office: Office, **asked: Any) -> Any:
@@ -33,6 +42,7 @@ def test_a_language_model_is_swept_as_the_command_does(lm: Office) -> None:
     assert sweep["points"][0]["share"] == 0.0
     assert sweep["points"][2]["share"] > sweep["points"][1]["share"]
     assert sweep["judge"] == "words: fire, flame"
+    assert "flame" not in "".join(exported_lines(lm.database))
     assert (sweep["model"], found["is_of_model"]) == ("counts", True)
     assert (found["n_points"], found["of"]) == (5, 5)
 
@@ -48,21 +58,23 @@ def test_a_file_of_the_server_is_never_read_as_words(lm: Office, tmp_path: Path)
     assert found["sweep"]["recommended"] is None
 
 
-@pytest.mark.slow  # the job loads torch
-def test_a_classifier_is_swept_on_a_table_that_is_sent(
-    classifier: Office, saved_classifier: Path
+def test_the_command_of_a_classifiers_sweep_is_one_that_is_known(
+    saved_classifier: Path, tmp_path: Path
 ) -> None:
     table = (saved_classifier.parent / "table.csv").read_text(encoding="utf-8")
-    found = finished(
-        classifier, neurons=["L01/0"], strengths="0.5x,1x", table=table, target="refund",
-        sources=["card"], random_neurons=0,
-    )  # fmt: skip
-    sweep = found["class_sweep"]
-    assert (sweep["target"], sweep["sources"]) == ("refund", ["card"])
-    _, half, whole = [point["strength"] for point in sweep["points"]]
-    largest = classifier.get("/neuron?name=L01/0")["largest"]
-    assert [half, whole] == pytest.approx([largest / 2, largest])
-    assert sweep["points"][2]["share"] > sweep["points"][0]["share"]
+    asked = SweepAsked(neurons=["L01/0"], strengths="1x", table=table, target="refund",
+                       sources=["card"], random_neurons=0)  # fmt: skip
+    write_inputs(asked, tmp_path)
+    options = options_of(asked, ["L01/0"], saved_classifier, "fp32")
+    assert "table" not in options["asked"]
+    done = CliRunner().invoke(main, command_of(KIND, options, tmp_path))
+    assert done.exit_code == 0, done.output
+    found = read_json(tmp_path / "run" / RESULT, ClassSweep)
+    assert [point.way for point in found.points] == ["unsteered", "neuron"]
+    assert (found.target, found.sources) == ("refund", ("card",))
+    assert found.points[1].share > found.points[0].share
+    with pytest.raises(RunError, match="knows no jobs"):
+        command_of("newer", options, tmp_path)
 
 
 def test_what_says_nothing_to_the_model_is_refused(lm: Office, classifier: Office) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from sparsepath.errors import RunError
 from sparsepath.server.jobs import poc, sweep
 
 _KINDS: Final[dict[str, Callable[[dict[str, Any], Path], list[str]]]] = {
@@ -19,5 +20,12 @@ def command_of(kind: str, options: dict[str, Any], folder: Path) -> list[str]:
         kind: of the job.
         options: as the database keeps them.
         folder: of the job.
+
+    Raises:
+        RunError: if the kind is not known, as when a newer version put the job there.
     """
+    if kind not in _KINDS:
+        raise RunError(
+            f"this version knows no jobs of the kind {kind!r}", hint="start the newer version"
+        )
     return _KINDS[kind](options, folder)

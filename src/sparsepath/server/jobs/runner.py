@@ -146,7 +146,7 @@ class Runner:
         try:
             command = command_of(job.kind, json.loads(job.options), folder)
             child = process.start(folder, [sys.executable, "-m", "sparsepath", *command])
-        except OSError as err:
+        except (OSError, RunError) as err:
             self._fail(begun, f"it could not be started: {err}", None)
             return False
         self._own[job.id] = child

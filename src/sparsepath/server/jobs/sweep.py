@@ -75,7 +75,7 @@ def write_inputs(asked: SweepAsked, folder: Path) -> None:
 
 
 def options_of(asked: SweepAsked, neurons: list[str], model: Path, form: str) -> dict[str, Any]:
-    """Give what the database keeps of a request: all but the table.
+    """Give what the database keeps of a request: all but its texts, which are in the job's folder.
 
     Args:
         asked: the request.
@@ -83,7 +83,7 @@ def options_of(asked: SweepAsked, neurons: list[str], model: Path, form: str) ->
         model: folder of the model.
         form: how a language model's weights are stored.
     """
-    kept = asked.model_dump(exclude={"table"}) | {"neurons": neurons}
+    kept = asked.model_dump(exclude={"table", "words"}) | {"neurons": neurons}
     return {
         "asked": kept, "model": str(model.resolve()), "form": form,
         "is_classifier": asked.table is not None,

@@ -26,7 +26,7 @@ export function NeuronPicker({ steering, neuron, choose }: Props) {
     const text = typed.trim();
     const waiting = setTimeout(() => {
       if (text === neuron) setWords("");
-      else if (isName(text) || !catalogue) choose(text);
+      else if (!text || isName(text) || !catalogue) choose(text);
       else setWords(text);
     }, 300);
     return () => clearTimeout(waiting);

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { get, post, type Start } from "../../api/client";
+import { get, post, type Schemas, type Start } from "../../api/client";
 import type { Steering, SweepOut } from "../../api/steer";
 import { useAddress } from "../../lib/address";
 import { editOf, isName } from "../../lib/edit";
@@ -9,6 +9,7 @@ import { Trouble } from "../Notice";
 import { SweepResult } from "./SweepResult";
 
 const MOST_BYTES = 900_000;
+const N_EARLIER = 8;
 const ENDED = ["done", "failed", "cancelled"];
 
 /** Measure several strengths of the neuron of the form; a job of the server does it. */
@@ -23,7 +24,39 @@ export function Sweep({ steering, start }: { steering: Steering; start: Start })
     <>
       <Form steering={steering} labels={start.model.labels} begun={(one) => change({ sweep: one })} />
       {id ? <Going key={id} id={id} /> : null}
+      <Earlier shown={id} open={(one) => change({ sweep: one })} />
     </>
+  );
+}
+
+/** Measurements of before, the newest first. */
+function Earlier({ shown, open }: { shown: string | null; open: (id: string) => void }) {
+  const { say, f } = useWords();
+  const jobs = useQuery({
+    queryKey: ["jobs", shown],
+    queryFn: ({ signal }) => get<Schemas["JobsOut"]>("/jobs", {}, signal),
+  });
+  const found = (jobs.data?.jobs ?? [])
+    .filter((one) => one.kind === "steering-sweep" && one.id !== shown)
+    .slice(-N_EARLIER)
+    .reverse();
+  if (!found.length) return null;
+  return (
+    <details>
+      <summary>{say("steer.sweep.earlier")}</summary>
+      <ul className="earlier">
+        {found.map((one) => (
+          <li key={one.id}>
+            <button type="button" className="plain link" onClick={() => open(one.id)}>
+              {one.name}
+            </button>{" "}
+            <span className="quiet">
+              {f.date(one.created)}, {say(`steer.job.${one.state}`)}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 
