@@ -1,19 +1,15 @@
 """Steering a sparse classifier: its labels change, its weights do not."""
 
-import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "concepts"))
-
-import planted_classifier as planted
+from tests.concepts import planted_classifier as planted
+from tests.steering.planted_folder import save_steerable
 
 import sparsepath
 from sparsepath.artifacts.model_files import weights_sha256
@@ -28,35 +24,17 @@ from sparsepath.errors import ConfigError, ModelError
 from sparsepath.evaluate.explain import explain
 from sparsepath.evaluate.steering_classes import save_class_preset, sweep_classes, try_classes
 from sparsepath.models.classifier import PathwayClassifier
-from sparsepath.models.describe import describe
 from sparsepath.models.save import load_classifier
-from sparsepath.pathways.means import save_means
-from sparsepath.pathways.neurons import Texts, save_neurons, study_neurons
-from sparsepath.runtime.build import add_graphs
 from sparsepath.runtime.engine import load_engine
-from sparsepath.trace.batches import bucketed_batches, encode_texts
-from sparsepath.trace.gates import unit_means
+from sparsepath.trace.batches import encode_texts
 
 TEXT = "my card is not with the pin"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The planted classifier with graph, neurons.json and the table above."""
-    place = tmp_path_factory.mktemp("steered")
-    folder = planted.save_model(place / "model")
-    table = planted.save_table(place / "table.csv", n=90)
-    loaded = load_classifier(folder)
-    with table.open(encoding="utf-8") as file:
-        rows = list(csv.reader(file))[1:]
-    texts = [text for text, _ in rows]
-    encoded = encode_texts(loaded.tokenizer, texts, 32)
-    studied = Texts(texts, encoded, [label for _, label in rows], list(range(len(rows))))
-    save_neurons(folder, study_neurons(loaded.model, loaded.tokenizer, studied, pad_id=0))
-    batches = bucketed_batches(encoded, None, 32, pad_id=0)
-    save_means(folder, unit_means(loaded.model, batches))
-    add_graphs(folder, describe(loaded.model), labels=loaded.labels, pad_id=0)
-    return folder
+    """The planted classifier."""
+    return save_steerable(tmp_path_factory.mktemp("steered"))
 
 
 def _logits(model: PathwayClassifier, ids: list[list[int]]) -> torch.Tensor:

@@ -12,6 +12,7 @@ const StartScreen = lazy(() => import("./screens/StartScreen"));
 const PocScreen = lazy(() => import("./screens/PocScreen"));
 const WhyScreen = lazy(() => import("./screens/WhyScreen"));
 const NeuronsScreen = lazy(() => import("./screens/NeuronsScreen"));
+const SteerScreen = lazy(() => import("./screens/SteerScreen"));
 
 export function App() {
   const [asked] = useAddress();
@@ -73,6 +74,9 @@ function Screens({ start }: { start: Start }) {
       </Route>
       <Route path="/neurons">
         <NeuronsScreen start={start} />
+      </Route>
+      <Route path="/steer">
+        <SteerScreen start={start} />
       </Route>
       <Route>
         <p>{say("trouble.unknown")}</p>

@@ -10,6 +10,9 @@ from pydantic import Field
 
 from sparsepath.artifacts.base import SCHEMA, Artifact
 
+NEURONS_FILE = "neurons.json"
+"""Its name."""
+
 
 class NeuronExample(Artifact):
     """A training text in which a neuron fires strongly."""

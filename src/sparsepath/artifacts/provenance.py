@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -73,10 +73,17 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sha256_folder(path: Path) -> str:
-    """Hash every file below a folder by relative path and content; order of the disk is nothing."""
+def sha256_folder(path: Path, leave_out: Callable[[Path], bool] = lambda _: False) -> str:
+    """Hash every file below a folder by relative path and content; order of the disk is nothing.
+
+    Args:
+        path: of the folder.
+        leave_out: says of a relative path whether that file does not count.
+    """
     digest = hashlib.sha256()
     for file in sorted(_files(path), key=lambda item: item.relative_to(path).as_posix()):
+        if leave_out(file.relative_to(path)):
+            continue
         name = file.relative_to(path).as_posix()
         digest.update(f"{len(name)}:{name}:{sha256_file(file)}\n".encode())
     return digest.hexdigest()

@@ -43,6 +43,7 @@ Kind = Literal[
     "policy.propose",
     "policy.refuse",
     "policy.revoke",
+    "preset.save",
     "review.verdict",
     "rollout.ask",
     "rollout.promote",
@@ -50,6 +51,7 @@ Kind = Literal[
     "rollout.start",
     "server.start",
     "server.stop",
+    "steering.try",
     "text.forget",
     "text.read",
 ]

@@ -16,17 +16,17 @@ from sparsepath.artifacts.concept_names import finder
 from sparsepath.artifacts.edit import Edit, check_reading
 from sparsepath.artifacts.edit_text import parse_edit
 from sparsepath.artifacts.model_files import find_classifier, weights_sha256
-from sparsepath.artifacts.neuron import Neuron
 from sparsepath.artifacts.steering import read_preset
 from sparsepath.errors import ModelError
 from sparsepath.evaluate.steering_strengths import Steerable
 from sparsepath.models.save import LoadedClassifier, load_classifier
 from sparsepath.pathways.neurons import load_neurons
+from sparsepath.runtime.steerable import ranges_of
 from sparsepath.steering.hooks import steer
 from sparsepath.steering.sites import sites_of
 from sparsepath.trace.batches import bucketed_batches
-from sparsepath.trace.edits import Spot, compiled
-from sparsepath.trace.ranges import Range, Ranges, check_strengths
+from sparsepath.trace.edits import compiled
+from sparsepath.trace.ranges import Ranges, check_strengths
 
 BATCH = 32
 """Texts that go through the model together."""
@@ -108,12 +108,6 @@ class SteeredClassifier:
 
 def _ranges(folder: Path, loaded: LoadedClassifier) -> Ranges:
     """Give the usual values of neurons; raises as `load_neurons`."""
-    known = {
-        Neuron.parse(neuron.name): max((abs(e.strength) for e in neuron.examples), default=0.0)
-        for neuron in load_neurons(folder, loaded.model).neurons
-    }
-    found: dict[Spot, Range] = {}
-    for spot, width in sites_of(loaded.model).spots.items():
-        largest = np.array([known[Neuron(*spot, index)] for index in range(width)], np.float32)
-        found[spot] = Range(largest, float((largest**2).sum()), int((largest > 0).sum()))
+    found = ranges_of(load_neurons(folder, loaded.model), sites_of(loaded.model).spots)
+    assert found is not None  # load_neurons compared the names
     return found

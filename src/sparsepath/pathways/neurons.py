@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from sparsepath.artifacts.neuron import Neuron, Site
-from sparsepath.artifacts.neurons import NeuronExample, NeuronFacts, NeuronsFile
+from sparsepath.artifacts.neurons import NEURONS_FILE, NeuronExample, NeuronFacts, NeuronsFile
 from sparsepath.artifacts.store import read_json, write_json_atomic
 from sparsepath.errors import ModelError
 from sparsepath.models.classifier import PathwayClassifier
@@ -22,9 +22,6 @@ from sparsepath.models.topk_classifier import SparseLayer, sparse_sites
 from sparsepath.trace.batches import bucketed_batches
 from sparsepath.trace.gates import evaluating
 from sparsepath.trace.sparse import record_sparse
-
-NEURONS_FILE = "neurons.json"
-"""Name of the file in a model folder."""
 
 N_EXAMPLES = 3
 """Texts that are kept of a neuron."""

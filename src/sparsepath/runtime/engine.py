@@ -3,7 +3,9 @@
 Read with it: `manifest.py` (what a folder says about itself) and `base.py` (what an engine can do).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sparsepath.errors import ConfigError, ModelError
 from sparsepath.runtime.base import Answers, Engine
@@ -13,6 +15,9 @@ from sparsepath.runtime.manifest import MANIFEST, Precision, member, read_manife
 from sparsepath.runtime.self_ensemble import SelfEnsembleEngine
 from sparsepath.runtime.single import SingleEngine
 
+if TYPE_CHECKING:
+    from sparsepath.artifacts.edit import Edit
+
 __all__ = ["Answers", "Engine", "load_engine"]
 
 
@@ -21,7 +26,7 @@ def load_engine(
     *,
     threads: int = 1,
     precision: Precision = "fp32",
-    preset: str | None = None,
+    preset: "str | Sequence[Edit] | None" = None,
 ) -> Engine:
     """Load a model folder.
 
@@ -29,7 +34,8 @@ def load_engine(
         folder: a folder with `sparsepath.json`, such as RUN/models/NAME or an exported one.
         threads: threads of one matrix product.
         precision: which graph; of a cascade, every stage is loaded in it.
-        preset: name of a steering preset of a sparse classifier's folder, or its file.
+        preset: name of a steering preset of a sparse classifier's folder, or its file; or edits
+            that were not saved, which are not checked for their strength.
 
     Raises:
         ModelError: if something is missing, damaged, or outside the folder's place, or has no graph
@@ -39,7 +45,7 @@ def load_engine(
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest.kind == "single":
-        return SingleEngine(folder, manifest, threads=threads, precision=precision, preset=preset)
+        return SingleEngine(folder, manifest, threads=threads, precision=precision, steering=preset)
     if preset is not None:
         raise ConfigError(
             f"a preset for {folder}, which is a {manifest.kind}",

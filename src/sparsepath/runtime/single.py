@@ -1,9 +1,8 @@
 """The engine of one graph."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -12,6 +11,9 @@ from sparsepath.runtime.base import Answers, Engine, FloatArray, Masks, token_ba
 from sparsepath.runtime.manifest import Manifest, Precision, member
 from sparsepath.runtime.session import open_session
 from sparsepath.runtime.text import read_text_encoder
+
+if TYPE_CHECKING:
+    from sparsepath.artifacts.edit import Edit
 
 
 @final
@@ -25,9 +27,9 @@ class SingleEngine(Engine):
         *,
         threads: int,
         precision: Precision,
-        preset: str | None = None,
+        steering: "str | Sequence[Edit] | None" = None,
     ) -> None:
-        """Open the graph, perhaps with the edits of a preset of the folder in it."""
+        """Open the graph, perhaps with edits in it, or those of a preset of the folder."""
         self.kind = "single"
         self.n_stages = 1
         self.labels = manifest.labels
@@ -39,7 +41,7 @@ class SingleEngine(Engine):
             threads=threads,
             n_labels=len(self.labels),
             inputs=["input_ids", "attention_mask"],
-            graph=None if preset is None else _steered(folder, path, preset),
+            graph=None if steering is None else _steered(folder, path, steering),
         )
 
     def predict_one(self, text: str) -> FloatArray:
@@ -74,8 +76,8 @@ class SingleEngine(Engine):
         return result
 
 
-def _steered(folder: Path, graph: Path, name: str) -> bytes:
-    """Put a preset into a graph.
+def _steered(folder: Path, graph: Path, steering: "str | Sequence[Edit]") -> bytes:
+    """Put edits, or a preset, into a graph.
 
     Raises:
         ConfigError: if there is no such preset, or a graph cannot do what it says.
@@ -85,14 +87,15 @@ def _steered(folder: Path, graph: Path, name: str) -> bytes:
     # Late: a process that only predicts stays small without the schemas of artifacts.
     from sparsepath.artifacts.model_files import find_classifier, weights_sha256
     from sparsepath.artifacts.steering import read_preset
+    from sparsepath.runtime.steerable import classifier_spots
 
-    with needs_extra("train", "a preset of a classifier"):
-        from sparsepath.runtime.steered_graph import sparse_spots, steered_graph
+    with needs_extra("train", "steering a classifier"):
+        from sparsepath.runtime.steered_graph import steered_graph
     if find_classifier(folder) != folder:
         raise ModelError(
-            f"{folder} has no config.json of a classifier, so presets cannot be put into its graph",
+            f"{folder} has no config.json of a classifier, so edits cannot be put into its graph",
             hint="give the model's folder in its run, RUN/models/NAME",
         )
-    preset = read_preset(folder, name, weights_sha256(folder))
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return steered_graph(graph, preset.edits, sparse_spots(config))
+    if isinstance(steering, str):
+        steering = read_preset(folder, steering, weights_sha256(folder)).edits
+    return steered_graph(graph, steering, classifier_spots(folder))

@@ -2,56 +2,24 @@
 
 `onnx_writer.py` writes one ScatterElements for each sparse site, in the order of the layers, MLP
 neurons before the residual stream; behind it `x` becomes `factor * x + shift`, entry by entry.
+
+Read with: `steerable.py` (which sites there are, and what a graph can do).
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from sparsepath.artifacts.edit import Edit
-from sparsepath.artifacts.neuron import IN_ORDER, Neuron, Site
+from sparsepath.artifacts.neuron import Neuron
 from sparsepath.errors import ConfigError, ModelError
+from sparsepath.runtime.steerable import Spots, check_for_graph
 
 SPARSE = "ScatterElements"
 """Operator that a sparse site ends with."""
-
-Spots = Sequence[tuple[int, Site, int]]
-"""Layer, site and width of every sparse site, in the order of the graph."""
-
-
-def sparse_spots(config: dict[str, Any]) -> Spots:
-    """List the sparse sites of a classifier from its `config.json`.
-
-    Args:
-        config: its content.
-    """
-    encoder = config["encoder"]
-    width = int(encoder.get("hidden_size") or encoder.get("dim"))
-    found: list[tuple[int, Site, int]] = []
-    for layer in config["layers"]:
-        for site in IN_ORDER:
-            if site in layer.get("topk", {}):
-                size = int(layer["neurons"]) if site == "mlp_hidden" else width
-                found.append((int(layer["source"]), site, size))
-    return found
-
-
-def check_for_graph(edits: Sequence[Edit]) -> None:
-    """See that edits act at every token and always, which is what a graph can do.
-
-    Raises:
-        ConfigError: if one does not.
-    """
-    for edit in edits:
-        if edit.only_if is not None or edit.positions not in ("all", "prompt"):
-            raise ConfigError(
-                f"{edit} depends on the place in the text, which a graph cannot look at",
-                hint="use sparsepath.steer in Python, or a preset without conditions and positions",
-            )
 
 
 def steered_graph(path: Path, edits: Sequence[Edit], spots: Spots) -> bytes:

@@ -12,7 +12,7 @@ from sparsepath.runtime.base import Engine, FloatArray
 from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.locate import locate
 from sparsepath.runtime.manifest import Precision, member, read_manifest
-from sparsepath.server.snapshot import private_copy, signature
+from sparsepath.server.snapshot import is_beside, private_copy, signature
 
 
 class Answer(NamedTuple):
@@ -95,7 +95,8 @@ def model_folders(folder: Path) -> list[Path]:
 
 
 def hash_folders(folders: Sequence[Path]) -> str:
-    """Give the hash of a model from all of its folders."""
+    """Give the hash of a model from all of its folders, without presets and catalogues in them."""
     if len(folders) == 1:
-        return sha256_folder(folders[0])
-    return hashlib.sha256("".join(sha256_folder(one) for one in folders).encode()).hexdigest()
+        return sha256_folder(folders[0], is_beside)
+    digests = "".join(sha256_folder(one, is_beside) for one in folders)
+    return hashlib.sha256(digests.encode()).hexdigest()

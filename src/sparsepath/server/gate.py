@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from time import monotonic
-from typing import Final, final
+from typing import Final, Protocol, final, runtime_checkable
 
 from sparsepath.artifacts.catalogue import CATALOGUE_FILE
+from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.steering import Preset
 from sparsepath.audit.clock import now
 from sparsepath.audit.database import Database
@@ -14,17 +16,26 @@ from sparsepath.audit.policy import Standing
 from sparsepath.audit.policy_model import catalogue_sha256
 from sparsepath.audit.policy_rules import Asked, Permit, permit
 from sparsepath.audit.roles import Role
-from sparsepath.server.language import LanguageModel
 
 REMEMBERED_S: Final = 2.0
 """Longest time that a revoked policy goes on being used."""
 
 
+@runtime_checkable
+class Governed(Protocol):
+    """A model whose steering policies allow."""
+
+    name: str
+    folder: Path
+    sha256: str
+    """Of its weights."""
+
+
 @final
 class Gate:
-    """Knows the policies over one language model."""
+    """Knows the policies over one model."""
 
-    def __init__(self, database: Database, model: LanguageModel, *, needs_policy: bool) -> None:
+    def __init__(self, database: Database, model: Governed, *, needs_policy: bool) -> None:
         """Prepare; nothing is read yet.
 
         Args:
@@ -40,12 +51,36 @@ class Gate:
         self._read_at = -REMEMBERED_S
         self._reading = asyncio.Lock()
 
-    async def permit(self, preset: Preset, use: str | None, role: Role) -> Permit | None:
-        """Give the policy that allows a preset; None where none is needed.
+    async def permit(
+        self, preset: Preset | None, use: str | None, role: Role, *, edits: tuple[Edit, ...] = ()
+    ) -> Permit | None:
+        """Give the policy that allows a preset and edits; None where none is needed.
+
+        Args:
+            preset: a saved one; None: there are only edits.
+            use: what for; None: it was not said.
+            role: of who asks.
+            edits: that were not saved.
 
         Raises:
             PolicyError: if no policy allows it.
             RunError: if policies cannot be read.
+        """
+        if not (await self.standings()) and not self._needs_policy:
+            return None
+        asked = Asked(self._model.sha256, self._catalogue, now(), use, role, preset, edits)
+        return permit(self._standings, asked)
+
+    @property
+    def catalogue_sha256(self) -> str | None:
+        """Hash of the catalogue beside the model, when `standings` was asked last."""
+        return self._catalogue
+
+    async def standings(self) -> Sequence[Standing]:
+        """Give the policies over this model, as they stood a moment ago at most.
+
+        Raises:
+            RunError: if they cannot be read.
         """
         if monotonic() - self._read_at >= REMEMBERED_S:
             async with self._reading:
@@ -53,10 +88,7 @@ class Gate:
                 if begun - self._read_at >= REMEMBERED_S:
                     await asyncio.to_thread(self._read)
                     self._read_at = begun
-        if not self._standings and not self._needs_policy:
-            return None
-        asked = Asked(self._model.sha256, self._catalogue, now(), use, role, preset)
-        return permit(self._standings, asked)
+        return self._standings
 
     def _read(self) -> None:
         """Read what has changed; record what has come to its end."""

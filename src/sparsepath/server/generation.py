@@ -1,5 +1,6 @@
 """One text that a language model writes for a client, with its records."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any, Final, final
@@ -7,13 +8,14 @@ from typing import Any, Final, final
 from sparsepath.audit.policy_rules import Permit
 from sparsepath.audit.record import Draft, Receipt
 from sparsepath.config import GenerateOptions
-from sparsepath.errors import PolicyError
 from sparsepath.runtime.language.engine import Ending, Written
 from sparsepath.server.auth import Principal
+from sparsepath.server.language import Steering
 from sparsepath.server.models import name_of
 from sparsepath.server.openai_schema import Finish, Request
 from sparsepath.server.problems import Problem
 from sparsepath.server.service import Service
+from sparsepath.server.steering.permission import Wanted, permitted
 from sparsepath.server.writing import Writing
 
 _FINISHES: Final[dict[Ending, Finish]] = {
@@ -53,9 +55,14 @@ class Generation:
                 fix=f"ask for {model.name}; /v1/models lists it",
             )
         self._service, self._prompt, self._id = service, prompt, id_
-        self._preset = None
+        self._asked, preset = asked.sparsepath, None
         if asked.sparsepath.preset is not None:
-            self._preset = model.preset(asked.sparsepath.preset)
+            if asked.sparsepath.steer:
+                raise Problem(
+                    422, "invalid", "`preset` and `steer` at once", fix="give one of them"
+                )
+            preset = model.preset(asked.sparsepath.preset)
+        self._wanted = Wanted(preset, (), asked.sparsepath.use)
         self._options = GenerateOptions(
             tokens=min(tokens or model.context, model.context),
             temperature=asked.temperature,
@@ -64,7 +71,6 @@ class Generation:
             stop=asked.stops,
         )
         self._who = who
-        self._use = asked.sparsepath.use
         self._permit: Permit | None = None
         self.facts = Written()
         self._text: list[str] = []
@@ -78,11 +84,11 @@ class Generation:
     @property
     def extension(self) -> dict[str, Any]:
         """What an answer says beyond OpenAI's shape."""
-        preset = self._preset
-        edits = [] if preset is None else [str(edit) for edit in preset.edits]
+        preset = self._wanted.preset
+        edits = self._wanted.edits if preset is None else preset.edits
         return {
             "preset": None if preset is None else preset.name,
-            "edits": edits,
+            "edits": [str(edit) for edit in edits],
             "policy": self._policy,
         }
 
@@ -92,29 +98,29 @@ class Generation:
         return None if self._permit is None else self._permit._asdict()
 
     async def check_policy(self) -> None:
-        """See that a policy allows the steering, where one must; a refusal is on record.
+        """See that the steering fits the model, and that a policy allows it, where one must.
 
         Raises:
-            PolicyError: if none does.
-            Problem: if the refusal cannot be recorded.
+            PolicyError: if none does; that is on record.
+            Problem: if it does not fit, or the refusal cannot be recorded.
             RunError: if the database cannot be reached.
         """
-        if self._preset is None or self._service.gate is None:
-            return
-        try:
-            self._permit = await self._service.gate.permit(self._preset, self._use, self._who.role)
-        except PolicyError as err:
-            body: dict[str, Any] = {
-                "request": self._id,
-                "by": self._who.name,
-                "model": name_of(self._service.model).model_dump(),
-                "preset": self._preset.name,
-                "preset_sha256": self._preset.content_sha256,
-                "use": self._use,
-                "rule": err.rule,
-            }
-            await self.record(Draft(kind="policy.refuse", body=body))
-            raise
+        asked, subject = self._asked, self._service.steering.known
+        if asked.steer:
+            # The first time, the model's usual values are measured.
+            edits = await asyncio.to_thread(
+                subject.edits, asked.steer, is_dense_allowed=asked.dense_sites
+            )
+            self._wanted = self._wanted._replace(edits=edits)
+        self._permit = await permitted(self._service, self._wanted, self._who, self._id)
+
+    @property
+    def _steering(self) -> Steering | None:
+        """What steers the text."""
+        if (preset := self._wanted.preset) is not None:
+            return Steering(preset.edits, preset.is_dense_allowed)
+        edits = self._wanted.edits
+        return Steering(edits, self._asked.dense_sites) if edits else None
 
     async def pieces(self) -> AsyncIterator[str]:
         """Write; what comes is remembered for the record.
@@ -125,7 +131,7 @@ class Generation:
             DataError: if it is empty.
         """
         model = self._service.language
-        steps = model.write(self._prompt, self._options, self._preset, self.facts)
+        steps = model.write(self._prompt, self._options, self._steering, self.facts)
         self._writing = self._service.writers.begin(steps)
         async for piece in self._writing.read():
             self._text.append(piece)
@@ -134,7 +140,7 @@ class Generation:
 
     def begun(self) -> Draft:
         """Give the record of what was asked."""
-        preset, options = self._preset, self._options
+        options = self._options
         body: dict[str, Any] = {
             "request": self._id,
             "by": self._who.name,
@@ -143,11 +149,8 @@ class Generation:
             "temperature": options.temperature,
             "top_p": options.top_p,
             "seed": options.seed,
-            "preset": None if preset is None else preset.name,
-            "preset_sha256": None if preset is None else preset.content_sha256,
-            "use": self._use,
             "policy": self._policy,
-        }
+        } | self._wanted.facts
         return Draft(kind="generation.begin", body=body, texts={"prompt": self._prompt})
 
     def ended(self, *, is_whole: bool) -> Draft:

@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
+from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.model_files import locate_language_model
 from sparsepath.artifacts.steering import Preset, preset_names, read_preset
 from sparsepath.config import Form, GenerateOptions
 from sparsepath.runtime.language.engine import Engine, Written
 from sparsepath.server.problems import Problem
 from sparsepath.server.templates import ChatTemplate, read_template
+
+
+class Steering(NamedTuple):
+    """What steers a text; it was checked."""
+
+    edits: tuple[Edit, ...]
+    is_dense_allowed: bool = False
 
 
 @final
@@ -34,15 +42,15 @@ class LanguageModel:
         place = self.folder.resolve()
         self.name = place.parent.name if place.name == "model" else place.name
         self.precision: str = form
-        self._engine = Engine(self.folder, form=form, threads=threads)
-        self.sha256 = self._engine.weights.made_of
-        self.template: ChatTemplate = read_template(self.folder, self._engine.tokenizer)
+        self.engine = Engine(self.folder, form=form, threads=threads)
+        self.sha256 = self.engine.weights.made_of
+        self.template: ChatTemplate = read_template(self.folder, self.engine.tokenizer)
         self.labels: list[str] = []
 
     @property
     def context(self) -> int:
         """Tokens of prompt and answer together, at most."""
-        return self._engine.shape.context
+        return self.engine.shape.context
 
     @property
     def presets(self) -> list[str]:
@@ -65,7 +73,7 @@ class LanguageModel:
         return read_preset(self.folder, name, self.sha256)
 
     def write(
-        self, prompt: str, options: GenerateOptions, preset: Preset | None, facts: Written
+        self, prompt: str, options: GenerateOptions, steering: Steering | None, facts: Written
     ) -> Iterator[str]:
         """Write on after a prompt; texts may be taken turn by turn, in one thread.
 
@@ -75,13 +83,13 @@ class LanguageModel:
         """
         # Lone surrogates, from broken input, have no UTF-8 form.
         clean = prompt.encode("utf-8", "replace").decode("utf-8")
-        pieces = self._engine.generate(clean, options, facts=facts)
-        if preset is None:
+        pieces = self.engine.generate(clean, options, facts=facts)
+        if steering is None:
             yield from pieces
             return
         # A text goes on as it was begun, so the block ends with its first piece.
-        with self._engine.steered(
-            *preset.edits, is_dense_allowed=preset.is_dense_allowed, unsafe_strength=True
+        with self.engine.steered(
+            *steering.edits, is_dense_allowed=steering.is_dense_allowed, unsafe_strength=True
         ):
             first = next(pieces, None)
         if first is not None:

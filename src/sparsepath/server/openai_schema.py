@@ -4,11 +4,14 @@ Source: OpenAI API reference, "Completions" and "Chat completions".
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Finish = Literal["stop", "length"]
+
+MAX_EDITS: Final = 32
+"""Edits of one request, at most."""
 
 
 class Extension(BaseModel):
@@ -17,6 +20,14 @@ class Extension(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     preset: str | None = Field(default=None, description="A steering preset of the model.")
+    steer: list[Annotated[str, Field(max_length=200)]] = Field(
+        default=[],
+        max_length=MAX_EDITS,
+        description="Edits that were not saved, such as `L02/117=8`, in place of a preset.",
+    )
+    dense_sites: bool = Field(
+        default=False, description="Whether these may be where a sparse model is dense."
+    )
     use: str | None = Field(
         default=None, max_length=64, description="What the text is for, as a policy names it."
     )

@@ -146,15 +146,15 @@ class ServeOptions:
             raise ConfigError("a time below zero", hint="give positive milliseconds and seconds")
 
 
-def check_effect(options: ServeOptions, *, is_classifier: bool) -> None:
+def check_effect(options: ServeOptions, *, is_classifier: bool, is_steerable: bool) -> None:
     """See that no option says nothing about the model that is served.
 
     Raises:
         ConfigError: if one does.
     """
-    if is_classifier and options.needs_policy:
+    if not is_steerable and options.needs_policy:
         raise ConfigError(
-            "--needs-policy, but a classifier is not steered", hint="leave --needs-policy out"
+            "--needs-policy, but this classifier cannot be steered", hint="leave --needs-policy out"
         )
     if not is_classifier and options.review_below is not None:
         raise ConfigError(

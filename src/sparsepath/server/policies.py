@@ -83,8 +83,8 @@ async def show(name: Name, version: Version, service: Served, _who: Viewer) -> P
 
 @router.post("", status_code=201)
 async def propose_one(policy: Policy, service: Served, who: Operator) -> PolicyOut:
-    """Put a policy over the language model that is served forward, for someone else to approve."""
-    model = service.language
+    """Put a policy over the model that is served forward, for someone else to approve."""
+    model = service.steering.known
 
     def put() -> Standing:
         asked = asked_of(model.folder, sha256=model.sha256)

@@ -30,6 +30,7 @@ from sparsepath.server.rollout import Follower
 from sparsepath.server.rollout import Served as ServedModel
 from sparsepath.server.rollout_metrics import add_gauges
 from sparsepath.server.shelf import Shelf
+from sparsepath.server.steering.part import SteeringPart
 from sparsepath.server.writing import Writers
 from sparsepath.version import __version__
 
@@ -60,11 +61,14 @@ class Service:
             capacity=options.queue_texts,
             metrics=self.metrics,
         )
-        writing = self.writing_model
-        check_effect(options, is_classifier=writing is None)
+        self.steering = SteeringPart(model)
+        subject = self.steering.subject
+        check_effect(
+            options, is_classifier=self.writing_model is None, is_steerable=subject is not None
+        )
         self.gate: Gate | None = None
-        if writing is not None:
-            self.gate = Gate(database, writing, needs_policy=options.needs_policy)
+        if subject is not None:
+            self.gate = Gate(database, subject, needs_policy=options.needs_policy)
         self.writers = Writers(at_once=options.writers, capacity=options.queue_writers)
         self.metrics.gauge("sparsepath_queue_texts", "Texts that wait.", self._n_waiting)
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []

@@ -13,10 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from sparsepath.artifacts.catalogue import CATALOGUE_FILE
+from sparsepath.artifacts.steering import FOLDER
 from sparsepath.errors import ModelError, RunError
 
 _UNREAD = shutil.ignore_patterns("*.safetensors")
 """Weights for training; the server reads graphs."""
+
+_BESIDE = (f"{FOLDER}/", CATALOGUE_FILE)
+"""How paths begin of what people add to a model's folder while it is served: steering presets, and
+notes in its catalogue. No answer depends on them, so they do not make it another model."""
+
+
+def is_beside(path: Path) -> bool:
+    """Say of a path in a model's folder whether it is no part of the model."""
+    return path.as_posix().startswith(_BESIDE)
 
 
 class _Stat(NamedTuple):
@@ -36,6 +47,8 @@ def signature(folders: Sequence[Path]) -> Signature:
     found: list[_Stat] = []
     for folder in folders:
         for path in sorted(folder.rglob("*")):
+            if is_beside(path.relative_to(folder)):
+                continue
             try:
                 stat = path.stat()
                 if path.is_file():

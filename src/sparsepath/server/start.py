@@ -58,6 +58,7 @@ class Start(BaseModel):
     machine: Machine
     n_runs: int
     n_catalogues: int
+    is_steerable: bool = Field(description="Whether neurons of the model can be edited here.")
 
 
 @router.get("/start")
@@ -71,6 +72,7 @@ def start(service: Served, who: Annotated[Principal, Depends(asker("viewer"))]) 
         machine=_machine(),
         n_runs=len(service.library.runs()),
         n_catalogues=len(service.library.catalogues()),
+        is_steerable=service.steering.subject is not None,
     )
 
 

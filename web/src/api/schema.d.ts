@@ -403,7 +403,7 @@ export interface paths {
         put?: never;
         /**
          * Propose One
-         * @description Put a policy over the language model that is served forward, for someone else to approve.
+         * @description Put a policy over the model that is served forward, for someone else to approve.
          */
         post: operations["propose_one_api_v1_policies_post"];
         delete?: never;
@@ -690,6 +690,126 @@ export interface paths {
         get: operations["start_api_v1_start_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/steering": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Steering
+         * @description Say what of the model can be steered, its presets, and what this server cannot do.
+         */
+        get: operations["show_steering_api_v1_steering_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/steering/neuron": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Limits
+         * @description Say how strongly a neuron may be edited; the first time, usual values are measured.
+         */
+        get: operations["show_limits_api_v1_steering_neuron_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/steering/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Save Preset
+         * @description Keep edits as a preset in the model's folder; strengths that break a model are refused.
+         */
+        post: operations["save_preset_api_v1_steering_presets_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/steering/sweeps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Sweep
+         * @description Begin to measure strengths: how often the concept comes, and what else changes.
+         */
+        post: operations["begin_sweep_api_v1_steering_sweeps_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/steering/sweeps/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Sweep
+         * @description Say how a sweep goes, and once it is done, what it found.
+         */
+        get: operations["show_sweep_api_v1_steering_sweeps__id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/steering/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Steering
+         * @description Answer a text with a sparse classifier, without and with edits that need not be saved.
+         */
+        post: operations["try_steering_api_v1_steering_try_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1170,7 +1290,12 @@ export interface components {
             presence_penalty: number;
             /** Seed */
             seed?: number | null;
-            /** @default {} */
+            /**
+             * @default {
+             *       "dense_sites": false,
+             *       "steer": []
+             *     }
+             */
             sparsepath: components["schemas"]["Extension"];
             /** Stop */
             stop?: string | string[] | null;
@@ -1195,6 +1320,73 @@ export interface components {
              * @description Has no effect.
              */
             user?: string | null;
+        };
+        /**
+         * ClassPoint
+         * @description One way to steer a classifier, at one strength.
+         */
+        ClassPoint: {
+            /** Accuracy */
+            accuracy: number | null;
+            /** Accuracy Ci95 */
+            accuracy_ci95: [
+                number,
+                number
+            ] | null;
+            /** Is Harmless */
+            is_harmless: boolean;
+            /** N */
+            n: number;
+            /** N Others */
+            n_others: number;
+            /** Share */
+            share: number;
+            /** Share Ci95 */
+            share_ci95: [
+                number,
+                number
+            ];
+            /** Strength */
+            strength: number | null;
+            /** Way */
+            way: string;
+        };
+        /**
+         * ClassSweep
+         * @description A sweep over strengths on a classifier.
+         */
+        ClassSweep: {
+            /** Created */
+            created: string;
+            /**
+             * Goal
+             * @enum {string}
+             */
+            goal: "more" | "less";
+            /** Model */
+            model: string;
+            /** Model Sha256 */
+            model_sha256: string;
+            /** Neurons */
+            neurons: string[];
+            /** Operation */
+            operation: string;
+            /** Points */
+            points: components["schemas"]["ClassPoint"][];
+            recommended: components["schemas"]["sparsepath__artifacts__steering_sweep__Recommended"] | null;
+            /**
+             * Schema
+             * @default 1
+             */
+            schema: number;
+            /** Sources */
+            sources: string[];
+            /** Sparsepath */
+            sparsepath: string;
+            /** Table */
+            table: string;
+            /** Target */
+            target: string;
         };
         /**
          * ComparedRow
@@ -1286,7 +1478,12 @@ export interface components {
             prompt: string;
             /** Seed */
             seed?: number | null;
-            /** @default {} */
+            /**
+             * @default {
+             *       "dense_sites": false,
+             *       "steer": []
+             *     }
+             */
             sparsepath: components["schemas"]["Extension"];
             /** Stop */
             stop?: string | string[] | null;
@@ -1465,6 +1662,25 @@ export interface components {
             drift: components["schemas"]["DriftOut"][];
         };
         /**
+         * EditLimit
+         * @description How strong an edit of a neuron may be, as it was measured when the preset was saved.
+         */
+        EditLimit: {
+            /** Factor */
+            factor: number;
+            /**
+             * Is Exceeded
+             * @default false
+             */
+            is_exceeded: boolean;
+            /** Largest */
+            largest: number;
+            /** Neuron */
+            neuron: string;
+            /** Value */
+            value: number | null;
+        };
+        /**
          * Example
          * @description A firing with the tokens around it.
          */
@@ -1519,10 +1735,22 @@ export interface components {
          */
         Extension: {
             /**
+             * Dense Sites
+             * @description Whether these may be where a sparse model is dense.
+             * @default false
+             */
+            dense_sites: boolean;
+            /**
              * Preset
              * @description A steering preset of the model.
              */
             preset?: string | null;
+            /**
+             * Steer
+             * @description Edits that were not saved, such as `L02/117=8`, in place of a preset.
+             * @default []
+             */
+            steer: string[];
             /**
              * Use
              * @description What the text is for, as a policy names it.
@@ -1739,6 +1967,21 @@ export interface components {
             model: components["schemas"]["ModelName"];
             /** Request */
             request: string;
+        };
+        /**
+         * Lack
+         * @description Something that this server cannot do with this model.
+         */
+        Lack: {
+            /** Fix */
+            fix: string;
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "steer" | "try" | "sweep" | "positions";
+            /** Why */
+            why: string;
         };
         /**
          * LayerFacts
@@ -2026,6 +2269,31 @@ export interface components {
             ][];
         };
         /**
+         * NeuronLimits
+         * @description How strongly a neuron may be edited.
+         */
+        NeuronLimits: {
+            /**
+             * Factor
+             * @description Largest size of a factor.
+             */
+            factor: number;
+            /** Is Sparse */
+            is_sparse: boolean;
+            /**
+             * Largest
+             * @description Size of its largest value on ordinary text; 0: never.
+             */
+            largest: number;
+            /** Name */
+            name: string;
+            /**
+             * Value
+             * @description Largest size of a set or added value; null: any.
+             */
+            value: number | null;
+        };
+        /**
          * NeuronRow
          * @description A neuron in a list.
          */
@@ -2074,6 +2342,34 @@ export interface components {
             neurons: components["schemas"]["NeuronRow"][];
             /** Offset */
             offset: number;
+        };
+        /**
+         * PermitOut
+         * @description The policy that allowed something.
+         */
+        PermitOut: {
+            /** Name */
+            name: string;
+            /** Sha256 */
+            sha256: string;
+            /** Use */
+            use: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * PointScores
+         * @description Means over outputs of scores from 0 to 2, as `steering/score.py` defines them.
+         */
+        PointScores: {
+            /** Concept */
+            concept: number;
+            /** Fluency */
+            fluency: number;
+            /** Relevance */
+            relevance: number;
+            /** Together */
+            together: number;
         };
         /**
          * Policies
@@ -2178,6 +2474,45 @@ export interface components {
             state: "proposed" | "approved" | "revoked" | "superseded" | "expired";
         };
         /**
+         * PresetOut
+         * @description A steering preset in the model's folder.
+         */
+        PresetOut: {
+            /** Author */
+            author: string;
+            /** Created */
+            created: string;
+            /** Dense Sites */
+            dense_sites: boolean;
+            /** Edits */
+            edits: string[];
+            /** Limits */
+            limits: components["schemas"]["EditLimit"][];
+            /** Name */
+            name: string;
+            /** Neurons */
+            neurons: string[];
+            /** Note */
+            note: string;
+            /**
+             * Operations
+             * @description Of each edit: set, scale, add or suppress.
+             */
+            operations: string[];
+            /**
+             * Sha256
+             * @description Of its content; null: it cannot be used.
+             */
+            sha256: string | null;
+            /**
+             * Trouble
+             * @description Why it cannot be used; empty where it can.
+             */
+            trouble: string;
+            /** Values */
+            values: number[];
+        };
+        /**
          * ProgressOut
          * @description How far a job is.
          */
@@ -2279,18 +2614,6 @@ export interface components {
             seq: number;
         };
         /**
-         * Recommended
-         * @description Which candidate to take, by which rule, and why.
-         */
-        Recommended: {
-            /** Name */
-            name: string;
-            /** Rule */
-            rule: string;
-            /** Why */
-            why: string;
-        };
-        /**
          * RecordOut
          * @description One record, without its texts.
          */
@@ -2390,7 +2713,7 @@ export interface components {
             /** Candidates */
             candidates?: components["schemas"]["Candidate"][];
             data: components["schemas"]["DataSummary"];
-            recommended?: components["schemas"]["Recommended"] | null;
+            recommended?: components["schemas"]["sparsepath__artifacts__schema__Recommended"] | null;
             /**
              * Schema
              * @default 1
@@ -2641,6 +2964,35 @@ export interface components {
             verdict?: ("agree" | "disagree") | null;
         };
         /**
+         * SaveAsked
+         * @description Edits that are to be kept.
+         */
+        SaveAsked: {
+            /**
+             * Dense Sites
+             * @default false
+             */
+            dense_sites: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * Replace
+             * @description Take the place of one of that name.
+             * @default false
+             */
+            replace: boolean;
+            /**
+             * Steer
+             * @description Such as `L02/117=8` or `L02/117=off`.
+             */
+            steer: string[];
+        };
+        /**
          * ServerFigures
          * @description A server that takes part.
          */
@@ -2691,6 +3043,26 @@ export interface components {
              * @enum {string}
              */
             when_passed: "promote" | "ask";
+        };
+        /**
+         * SiteOut
+         * @description A site whose entries can be edited.
+         */
+        SiteOut: {
+            /**
+             * Is Sparse
+             * @description If not, editing it must be asked for with `dense_sites`.
+             */
+            is_sparse: boolean;
+            /** Layers */
+            layers: number[];
+            /** Site */
+            site: string;
+            /**
+             * Width
+             * @description Entries.
+             */
+            width: number;
         };
         /**
          * SliceFigures
@@ -2757,6 +3129,11 @@ export interface components {
          * @description What the first screen shows.
          */
         Start: {
+            /**
+             * Is Steerable
+             * @description Whether neurons of the model can be edited here.
+             */
+            is_steerable: boolean;
             machine: components["schemas"]["Machine"];
             model: components["schemas"]["Model"];
             /** N Catalogues */
@@ -2789,6 +3166,46 @@ export interface components {
              * @default ok
              */
             status: string;
+        };
+        /**
+         * SteeringOut
+         * @description What can be steered, and what this server cannot do.
+         */
+        SteeringOut: {
+            /**
+             * Catalogue
+             * @description Catalogue of the model, to look labels up in.
+             */
+            catalogue: string | null;
+            /**
+             * Catalogue Sha256
+             * @description On which a policy can rest.
+             */
+            catalogue_sha256: string | null;
+            /** Is Policy Needed */
+            is_policy_needed: boolean;
+            /**
+             * Kind
+             * @description null: nothing can be steered.
+             */
+            kind: ("language-model" | "classifier") | null;
+            /** Lacks */
+            lacks: components["schemas"]["Lack"][];
+            model: components["schemas"]["ModelName"];
+            /** Presets */
+            presets: components["schemas"]["PresetOut"][];
+            /** Sites */
+            sites: components["schemas"]["SiteOut"][];
+            /**
+             * Uses
+             * @description That approved policies name.
+             */
+            uses: string[];
+            /**
+             * Weights Sha256
+             * @description To which presets and policies belong.
+             */
+            weights_sha256: string | null;
         };
         /**
          * StreamOptions
@@ -2830,6 +3247,222 @@ export interface components {
             suppress: boolean;
         };
         /**
+         * Sweep
+         * @description A sweep over strengths.
+         */
+        Sweep: {
+            /** Created */
+            created: string;
+            /**
+             * Goal
+             * @enum {string}
+             */
+            goal: "more" | "less";
+            /** Judge */
+            judge: string;
+            /** Model */
+            model: string;
+            /** Model Sha256 */
+            model_sha256: string;
+            /** N Neutral */
+            n_neutral: number;
+            /** Neurons */
+            neurons: string[];
+            /** Neutral */
+            neutral: string;
+            /** Operation */
+            operation: string;
+            /** Points */
+            points: components["schemas"]["SweepPoint"][];
+            /** Positions */
+            positions: string;
+            /** Prompts */
+            prompts: string[];
+            recommended: components["schemas"]["sparsepath__artifacts__steering_sweep__Recommended"] | null;
+            /**
+             * Schema
+             * @default 1
+             */
+            schema: number;
+            /** Seeds */
+            seeds: number[];
+            /** Sparsepath */
+            sparsepath: string;
+            /** Temperature */
+            temperature: number;
+            /** Tokens */
+            tokens: number;
+            /** Top P */
+            top_p: number;
+        };
+        /**
+         * SweepAsked
+         * @description What is measured; of a language model by words, of a classifier on a labelled table.
+         */
+        SweepAsked: {
+            /**
+             * Dense Sites
+             * @default false
+             */
+            dense_sites: boolean;
+            /**
+             * Format
+             * @default csv
+             * @enum {string}
+             */
+            format: "csv" | "tsv" | "jsonl";
+            /**
+             * Goal
+             * @default more
+             * @enum {string}
+             */
+            goal: "more" | "less";
+            /**
+             * Neurons
+             * @description Names or labels; all get the same strength.
+             */
+            neurons: string[];
+            /**
+             * Neutral Texts
+             * @description For side effects, at most.
+             * @default 50
+             */
+            neutral_texts: number;
+            /**
+             * Operation
+             * @default set
+             * @enum {string}
+             */
+            operation: "set" | "add" | "scale";
+            /**
+             * Positions
+             * @default all
+             */
+            positions: string;
+            /**
+             * Random Neurons
+             * @description Other neurons, to compare.
+             * @default 1
+             */
+            random_neurons: number;
+            /**
+             * Samples
+             * @description Outputs of each of ten prompts.
+             * @default 2
+             */
+            samples: number;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Sources
+             * @description Labels of these rows; none: all others.
+             * @default []
+             */
+            sources: string[];
+            /**
+             * Strengths
+             * @description Numbers with commas; `2x` is twice the neuron's usual largest value.
+             * @default 0.5x,1x,2x,3x,4x
+             */
+            strengths: string;
+            /**
+             * Table
+             * @description Labelled rows, as a file of this format holds them.
+             */
+            table?: string | null;
+            /**
+             * Target
+             * @description Label of a classifier to which rows are to turn.
+             */
+            target?: string | null;
+            /**
+             * Tokens
+             * @description Of an output, at most.
+             * @default 40
+             */
+            tokens: number;
+            /**
+             * Use
+             * @description As a policy names it.
+             */
+            use?: string | null;
+            /**
+             * Words
+             * @description That carry the concept; `fire*` begins so.
+             * @default []
+             */
+            words: string[];
+        };
+        /**
+         * SweepOut
+         * @description A sweep, and what it found.
+         */
+        SweepOut: {
+            /** @description Of a classifier, once it is done. */
+            class_sweep: components["schemas"]["ClassSweep"] | null;
+            /**
+             * Is Of Model
+             * @description Whether it was measured on the weights served now.
+             */
+            is_of_model: boolean;
+            job: components["schemas"]["JobOut"];
+            /**
+             * N Points
+             * @description Points that are measured by now.
+             */
+            n_points: number;
+            /**
+             * Of
+             * @description Points of the whole sweep.
+             */
+            of: number;
+            /** @description Of a language model, once it is done. */
+            sweep: components["schemas"]["Sweep"] | null;
+        };
+        /**
+         * SweepPoint
+         * @description One way to steer, at one strength.
+         */
+        SweepPoint: {
+            /** Accuracy */
+            accuracy?: number | null;
+            /** Bits Per Byte */
+            bits_per_byte: number;
+            /** Bits Ratio */
+            bits_ratio: number;
+            /**
+             * Example
+             * @default
+             */
+            example: string;
+            /** Is Fluent */
+            is_fluent: boolean;
+            /** N */
+            n: number;
+            /** Repetition */
+            repetition: number;
+            /** Repetition Ci95 */
+            repetition_ci95: [
+                number,
+                number
+            ];
+            scores?: components["schemas"]["PointScores"] | null;
+            /** Share */
+            share: number;
+            /** Share Ci95 */
+            share_ci95: [
+                number,
+                number
+            ];
+            /** Strength */
+            strength: number | null;
+            /** Way */
+            way: string;
+        };
+        /**
          * TextPart
          * @description A part of a message.
          */
@@ -2859,6 +3492,58 @@ export interface components {
             share: number;
             /** Text */
             text: string;
+        };
+        /**
+         * TriedOut
+         * @description What a classifier says of a text, without and with steering.
+         */
+        TriedOut: {
+            /** Edits */
+            edits: string[];
+            model: components["schemas"]["ModelName"];
+            /** @description null: none was needed. */
+            policy: components["schemas"]["PermitOut"] | null;
+            record: components["schemas"]["ReceiptOut"];
+            /** Request */
+            request: string;
+            /**
+             * Steered
+             * @description The likeliest first.
+             */
+            steered: {
+                [key: string]: number;
+            };
+            /**
+             * Unsteered
+             * @description Probability by label.
+             */
+            unsteered: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * TryAsked
+         * @description A text for a classifier, and how it is steered.
+         */
+        TryAsked: {
+            /**
+             * Preset
+             * @description In place of `steer`.
+             */
+            preset?: string | null;
+            /**
+             * Steer
+             * @description Such as `L02/117=8` or `L02/117=off`.
+             * @default []
+             */
+            steer: string[];
+            /** Text */
+            text: string;
+            /**
+             * Use
+             * @description What it is for, as a policy names it.
+             */
+            use?: string | null;
         };
         /**
          * Uncertainty
@@ -2970,6 +3655,30 @@ export interface components {
              */
             start: number;
         };
+        /**
+         * Recommended
+         * @description Which candidate to take, by which rule, and why.
+         */
+        sparsepath__artifacts__schema__Recommended: {
+            /** Name */
+            name: string;
+            /** Rule */
+            rule: string;
+            /** Why */
+            why: string;
+        };
+        /**
+         * Recommended
+         * @description Where the effect is largest while the side effects are small.
+         */
+        sparsepath__artifacts__steering_sweep__Recommended: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Strength */
+            strength: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -2983,7 +3692,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description What happened; any of them. */
-                kind?: ("concept.remark" | "decision" | "decision.replay" | "drift.begin" | "drift.end" | "generation.begin" | "generation.end" | "job.add" | "job.delete" | "job.end" | "key.add" | "key.revoke" | "model.changed" | "policy.approve" | "policy.expire" | "policy.propose" | "policy.refuse" | "policy.revoke" | "review.verdict" | "rollout.ask" | "rollout.promote" | "rollout.roll-back" | "rollout.start" | "server.start" | "server.stop" | "text.forget" | "text.read")[] | null;
+                kind?: ("concept.remark" | "decision" | "decision.replay" | "drift.begin" | "drift.end" | "generation.begin" | "generation.end" | "job.add" | "job.delete" | "job.end" | "key.add" | "key.revoke" | "model.changed" | "policy.approve" | "policy.expire" | "policy.propose" | "policy.refuse" | "policy.revoke" | "preset.save" | "review.verdict" | "rollout.ask" | "rollout.promote" | "rollout.roll-back" | "rollout.start" | "server.start" | "server.stop" | "steering.try" | "text.forget" | "text.read")[] | null;
                 from?: string | null;
                 to?: string | null;
                 /** @description Name or SHA-256 of a model. */
@@ -4116,6 +4825,188 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Start"];
+                };
+            };
+        };
+    };
+    show_steering_api_v1_steering_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SteeringOut"];
+                };
+            };
+        };
+    };
+    show_limits_api_v1_steering_neuron_get: {
+        parameters: {
+            query: {
+                /** @description Such as `L02/117`, or a label. */
+                name: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NeuronLimits"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    save_preset_api_v1_steering_presets_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    begin_sweep_api_v1_steering_sweeps_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_sweep_api_v1_steering_sweeps__id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    try_steering_api_v1_steering_try_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriedOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

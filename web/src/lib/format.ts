@@ -15,6 +15,8 @@ export interface Format {
   ratio(value: number): string;
   number(value: number | null | undefined, digits?: number): string;
   signed(value: number, digits?: number): string;
+  /** Three figures, without zeros at the end. */
+  short(value: number | null | undefined): string;
   date(utc: string): string;
   duration(seconds: number): string;
 }
@@ -57,6 +59,8 @@ export function makeFormat(lang: Lang): Format {
       value === null || value === undefined ? NOTHING : signed(value.toFixed(digits)),
     signed: (value, digits = 2) =>
       signed(`${value > 0 ? "+" : ""}${value.toFixed(digits)}`),
+    short: (value) =>
+      value === null || value === undefined ? NOTHING : signed(String(Number(value.toPrecision(3)))),
     date: (utc) => {
       const when = new Date(utc);
       return Number.isNaN(when.getTime()) ? utc : dates.format(when);

@@ -14,6 +14,7 @@ function screens(start: Start | null): { path: string; word: Key }[] {
   if (start.n_runs) found.push({ path: "/poc", word: "nav.poc" });
   if (start.model.labels.length) found.push({ path: "/why", word: "nav.why" });
   if (start.n_catalogues) found.push({ path: "/neurons", word: "nav.neurons" });
+  if (start.is_steerable) found.push({ path: "/steer", word: "nav.steer" });
   return found;
 }
 

@@ -6,6 +6,7 @@ import { useWords } from "../words";
 import { Histogram } from "./Histogram";
 import { Loading, Trouble } from "./Notice";
 import { Remarks } from "./Remarks";
+import { SteerLink } from "./steer/SteerLink";
 import { Token } from "./Token";
 
 interface Props {
@@ -46,6 +47,7 @@ function Known({ found, model, role }: { found: NeuronDetails; model: string; ro
         {found.is_dead ? ` ${say("neuron.dead")}` : null}
         {found.is_always_on ? ` ${say("neuron.on")}` : null}
       </p>
+      <SteerLink catalogue={model} neuron={row.name} />
       <div className="figures">
         <p>
           <strong>{f.number(row.score)}</strong> {say("neuron.score")}

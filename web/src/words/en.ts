@@ -1,3 +1,4 @@
+import { steer } from "./steer.en";
 export const en = {
   "app.skip": "Skip to the content",
   "app.nav": "Screens",
@@ -252,4 +253,5 @@ export const en = {
   "neuron.said.agree": "agrees with the automatic label",
   "neuron.said.disagree": "disagrees with the automatic label",
   "neuron.said.label": "calls it \u201c{label}\u201d",
+  ...steer,
 };

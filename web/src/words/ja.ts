@@ -1,3 +1,4 @@
+import { steer } from "./steer.ja";
 import type { Words } from ".";
 
 export const ja: Words = {
@@ -254,4 +255,5 @@ export const ja: Words = {
   "neuron.said.agree": "自動のラベルに賛成",
   "neuron.said.disagree": "自動のラベルに反対",
   "neuron.said.label": "「{label}」と呼ぶ",
+  ...steer,
 };

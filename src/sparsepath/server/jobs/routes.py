@@ -94,20 +94,20 @@ async def begin_poc(
         service.jobs.clear(job.id)
         raise
     service.jobs.wake()
-    return _out(service, job)
+    return told_job(service, job)
 
 
 @router.get("")
 async def list_jobs(service: Served, _who: Operator) -> JobsOut:
     """List jobs, the oldest first."""
     jobs = await asyncio.to_thread(listed, service.database)
-    return JobsOut(jobs=[_out(service, job) for job in jobs])
+    return JobsOut(jobs=[told_job(service, job) for job in jobs])
 
 
 @router.get("/{id}")
 async def show_job(service: Served, _who: Operator, id: Id) -> JobOut:
     """Say how a job goes."""
-    return _out(service, await _found(service, id))
+    return told_job(service, await _found(service, id))
 
 
 @router.get("/{id}/events", response_class=StreamingResponse)
@@ -134,7 +134,7 @@ async def cancel_job(service: Served, _who: Operator, id: Id) -> JobOut:
             raise Problem(409, "ended", f"the job is {again.state} already", fix="nothing to do")
         await asyncio.to_thread(service.jobs.cancel, again)
     service.jobs.wake()
-    return _out(service, await _found(service, id))
+    return told_job(service, await _found(service, id))
 
 
 @router.delete("/{id}", status_code=204)
@@ -158,7 +158,7 @@ async def _events(service: Service, id_: str, offset: int) -> AsyncIterator[str]
             if not lines:
                 break
             yield _event("log", {"text": lines}, offset)
-        state = _out(service, job).model_dump_json()
+        state = told_job(service, job).model_dump_json()
         if state != told:
             told, quiet_s = state, 0.0
             yield f"event: job\ndata: {state}\n\n"
@@ -184,7 +184,7 @@ async def _found(service: Service, id_: str) -> Job:
     return job
 
 
-def _out(service: Service, job: Job) -> JobOut:
+def told_job(service: Service, job: Job) -> JobOut:
     """Write a job; how far it is stands in its log, where that is on this machine."""
     folder = service.jobs.folder(job.id)
     is_here = (job.host, job.folder) == service.jobs.home and job.state != "queued"

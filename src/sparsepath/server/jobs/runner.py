@@ -24,7 +24,7 @@ from sparsepath.audit.clock import now
 from sparsepath.audit.database import Database
 from sparsepath.errors import RunError
 from sparsepath.server.jobs import process
-from sparsepath.server.jobs.poc import command_of
+from sparsepath.server.jobs.commands import command_of
 from sparsepath.server.jobs.state import Home, Job, change_job, list_jobs
 from sparsepath.server.jobs.watch import tail
 from sparsepath.server.logs import log
@@ -144,9 +144,9 @@ class Runner:
             return False
         folder = self.folder(job.id)
         try:
-            command = command_of(json.loads(job.options), folder)
+            command = command_of(job.kind, json.loads(job.options), folder)
             child = process.start(folder, [sys.executable, "-m", "sparsepath", *command])
-        except OSError as err:
+        except (OSError, RunError) as err:
             self._fail(begun, f"it could not be started: {err}", None)
             return False
         self._own[job.id] = child
