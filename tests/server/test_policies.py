@@ -123,6 +123,45 @@ def test_from_proposal_to_revocation_over_http(office: Office, lm: Path) -> None
     assert verify(office.database).faults == []
 
 
+def test_a_policy_is_written_from_what_is_served_and_read_back_from_its_file(
+    office: Office, lm: Path
+) -> None:
+    start = office.ask("alice", "GET", "/api/v1/policies/draft").json
+    assert (start["model"], start["versions"]) == ("small", {})
+    calm, wild = start["presets"]
+    assert (calm["name"], calm["edits"], wild["name"]) == ("calm", "L01/3=4", "wild")
+    asked = content(lm, expires=start["expires"], model_sha256=start["model_sha256"])
+    asked["presets"] = [{"name": "calm", "sha256": calm["sha256"]}]
+    made = office.ask("alice", "POST", "/api/v1/policies", asked)
+    assert (made.status, made.json["is_yours"]) == (201, True)
+    place = "/api/v1/policies/drafts/1"
+    assert office.ask("bob", "GET", place).json["is_yours"] is False
+    assert office.ask("alice", "GET", "/api/v1/policies/draft").json["versions"] == {"drafts": 1}
+    office.ask("bob", "POST", f"{place}/approve", {})
+    file = office.ask("vera", "GET", f"{place}/file")
+    assert 'filename="drafts-1.toml"' in file.headers["content-disposition"]
+    told = office.ask("alice", "POST", "/api/v1/policies/read", {"toml": file.text}).json
+    assert told["sha256"] == made.json["sha256"]
+    assert told["policy"]["approval"]["approver"] == "bob"
+    assert len(office.ask("vera", "GET", "/api/v1/policies").json["policies"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("schema = ", "is no TOML"),
+        ("schema = 2", "schema"),
+        ("schema = 1\nmost = 3", "name: Field required"),
+        ("a = " + "[" * 3000, "is no TOML"),
+    ],
+)
+def test_a_bad_file_is_refused_with_what_helps(office: Office, toml: str, told: str) -> None:
+    reply = office.ask("alice", "POST", "/api/v1/policies/read", {"toml": toml})
+    assert reply.status == 422
+    assert told in reply.json["error"]["message"]
+    assert reply.json["error"]["fix"]
+
+
 def test_a_second_key_of_the_same_name_is_the_same_person(office: Office, lm: Path) -> None:
     again = add_key(office.database, "Alice", "admin", by="tests").secret
     office.secrets["alice again"] = again

@@ -62,6 +62,17 @@ def test_a_reviewer_finds_and_reads_decisions_only(log: Log) -> None:
     assert [record["body"]["first"] for record in read] == [first]
 
 
+def test_a_record_is_read_without_its_text_and_leaves_no_record_then(log: Log) -> None:
+    first = log.answers[0]["record"]["seq"]
+    told = log.get("reviewer", f"/{first}", with_texts=False).json
+    assert (told["kept"], told["has_texts"]) == ({}, ["input"])
+    assert log.get("admin", "", kind="text.read").json["records"] == []
+    hash_ = told["body"]["texts"]["input"]
+    for one in (hash_, told["hash"]):
+        found = log.get("reviewer", "", hash=one).json["records"]
+        assert [record["seq"] for record in found] == [first]
+
+
 def test_an_admin_pages_through_everything(log: Log) -> None:
     seen: list[int] = []
     before: dict[str, int] = {}

@@ -11,6 +11,7 @@ import { chosenLang, SpokenContext, spoken, useWords } from "./words";
 const StartScreen = lazy(() => import("./screens/StartScreen"));
 const PocScreen = lazy(() => import("./screens/PocScreen"));
 const WhyScreen = lazy(() => import("./screens/WhyScreen"));
+const GovernScreen = lazy(() => import("./screens/GovernScreen"));
 const NeuronsScreen = lazy(() => import("./screens/NeuronsScreen"));
 
 export function App() {
@@ -73,6 +74,9 @@ function Screens({ start }: { start: Start }) {
       </Route>
       <Route path="/neurons">
         <NeuronsScreen start={start} />
+      </Route>
+      <Route path="/govern/:question?">
+        {({ question }) => <GovernScreen start={start} question={question ?? ""} />}
       </Route>
       <Route>
         <p>{say("trouble.unknown")}</p>

@@ -1,4 +1,4 @@
-"""Finding records: by kind, time, model, label, key or request, the newest first, page by page.
+"""Finding records by what they have in common, the newest first, page by page.
 
 Bodies are canonical JSON, so that the text of a fact stands in them exactly once, always written
 the same way: the database looks for that text, and what it finds is then compared as JSON. No index
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from sparsepath.audit.database import Database
 from sparsepath.audit.log import head_in, texts_in
-from sparsepath.audit.record import KeptText, Record, canonical
+from sparsepath.audit.record import POLICY_KINDS, KeptText, Record, canonical
 from sparsepath.audit.tables import RECORDS
 from sparsepath.errors import ConfigError
 
@@ -49,6 +49,12 @@ class Query:
     request: str | None = None
     """Id of a request, as the header `X-Request-Id` of its answer has it."""
 
+    policy: str | None = None
+    """Name of a policy: its changes, and what it allowed."""
+
+    hash: str | None = None
+    """SHA-256 of a record, or of one of its texts behind its salt, as the record has it."""
+
     def __post_init__(self) -> None:
         """Refuse a span of time without a moment in it.
 
@@ -72,6 +78,8 @@ class Query:
             and self.label in {None, _text(body, "label")}
             and self.key in {None, _text(body, "key"), _text(body, "by").removeprefix("key:")}
             and self.request in {None, _text(body, "request")}
+            and self.policy in {None, _policy(record.kind, body)}
+            and self.hash in {None, record.hash, *_hashes(body)}
         )
 
 
@@ -139,6 +147,9 @@ def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool
         told.append(RECORDS.c.time < query.until)
     place = func.instr if connection.dialect.name == "sqlite" else func.strpos
     told += [or_(*(place(RECORDS.c.body, fact) > 0 for fact in facts)) for facts in _facts(query)]
+    if query.hash is not None:
+        fact = f":{canonical(query.hash)}"
+        told.append(or_(RECORDS.c.hash == query.hash, place(RECORDS.c.body, fact) > 0))
     return told
 
 
@@ -148,6 +159,7 @@ def _facts(query: Query) -> list[list[str]]:
         ("name", "sha256", "model"): query.model,
         ("label",): query.label,
         ("request",): query.request,
+        ("name",): query.policy,
     }
     told = [
         [_fact(name, value) for name in names]
@@ -175,3 +187,18 @@ def _model(body: Any) -> set[str]:
     if isinstance(model, dict):
         return {_text(model, "name"), _text(model, "sha256")}
     return {_text(body, "model"), _text(body, "sha256")}
+
+
+def _policy(kind: str, body: Any) -> str:
+    """Give the name of the policy that a record is about; empty where it is about none."""
+    policy = body.get("policy")
+    if isinstance(policy, dict):
+        return _text(policy, "name")
+    return _text(body, "name") if kind in POLICY_KINDS else ""
+
+
+def _hashes(body: Any) -> set[str]:
+    """Give the hashes of a record's texts."""
+    texts = body.get("texts")
+    values = texts.values() if isinstance(texts, dict) else ()
+    return {one for one in values if isinstance(one, str)}

@@ -18,6 +18,7 @@ from sparsepath.server import (
     openai,
     page,
     policies,
+    policy_files,
     records,
     review,
     rollout_routes,
@@ -31,7 +32,7 @@ from sparsepath.server.problems import AsciiJson, add_handlers
 from sparsepath.server.service import Service
 from sparsepath.version import __version__
 
-GOVERNING = (policies, review, rollout_routes, records, job_routes)
+GOVERNING = (policies, policy_files, review, rollout_routes, records, job_routes)
 PARTS = (health, models, classify, openai, start, runs, compare, concepts, *GOVERNING, page)
 
 ROUTERS = tuple(part.router for part in PARTS)

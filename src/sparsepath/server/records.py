@@ -101,14 +101,21 @@ async def report_period(
 
 
 @router.get("/{seq}")
-async def read_record(service: Served, who: Reviewer, seq: Seq) -> WholeRecord:
+async def read_record(
+    service: Served,
+    who: Reviewer,
+    seq: Seq,
+    with_texts: Annotated[bool, Query(description="Also the texts that are kept.")] = True,
+) -> WholeRecord:
     """Give one record with its texts, where they are kept."""
     whole = await _found(service, who, seq)
-    kept = {text.role: json.loads(text.text) for text in whole.texts if text.text}
-    if kept:
+    roles = [text.role for text in whole.texts if text.text]
+    kept: dict[str, str] = {}
+    if roles and with_texts:
+        kept = {text.role: json.loads(text.text) for text in whole.texts if text.text}
         facts: dict[str, JsonValue] = {"first": seq, "last": seq, "by": who.name}
         await service.journal.write([Draft(kind="text.read", body=facts)])
-    return WholeRecord(**_out(whole.record).model_dump(), kept=kept)
+    return WholeRecord(**_out(whole.record).model_dump(), kept=kept, has_texts=roles)
 
 
 @router.post("/{seq}/replay")

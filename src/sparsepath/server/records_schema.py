@@ -46,6 +46,7 @@ class WholeRecord(RecordOut):
     """A record with the texts that are kept."""
 
     kept: dict[str, str] = Field(description="Texts by role, such as `input`.")
+    has_texts: list[str] = Field(description="Roles of the texts that are kept.")
 
 
 class Brought(BaseModel):
@@ -91,6 +92,10 @@ class Filters(BaseModel):
     label: Name | None = None
     key: Name | None = Field(default=None, description="Id of an API key.")
     request: Name | None = Field(default=None, description="Id of a request.")
+    policy: Name | None = Field(default=None, description="Name of a policy.")
+    hash: Name | None = Field(
+        default=None, description="Of a record, or of one of its texts as the record has it."
+    )
     before: int | None = Field(default=None, ge=1, lt=2**63, description="`next` of a page.")
     limit: int = Field(default=50, ge=1, le=MAX_FOUND)
 
@@ -114,6 +119,8 @@ class Filters(BaseModel):
             label=self.label,
             key=self.key,
             request=self.request,
+            policy=self.policy,
+            hash=self.hash,
         )
 
 

@@ -14,6 +14,7 @@ function screens(start: Start | null): { path: string; word: Key }[] {
   if (start.n_runs) found.push({ path: "/poc", word: "nav.poc" });
   if (start.model.labels.length) found.push({ path: "/why", word: "nav.why" });
   if (start.n_catalogues) found.push({ path: "/neurons", word: "nav.neurons" });
+  found.push({ path: "/govern", word: "nav.govern" });
   return found;
 }
 
@@ -32,7 +33,7 @@ export function Header({ start }: { start: Start | null }) {
           <Link
             key={screen.path}
             href={linkTo(screen.path)}
-            aria-current={screen.path === path ? "page" : undefined}
+            aria-current={isWithin(path, screen.path) ? "page" : undefined}
           >
             {say(screen.word)}
           </Link>
@@ -61,6 +62,11 @@ export function Header({ start }: { start: Start | null }) {
       </div>
     </header>
   );
+}
+
+/** Whether an address is that of a screen, or of a part of it. */
+function isWithin(path: string, screen: string): boolean {
+  return path === screen || (screen !== "/" && path.startsWith(`${screen}/`));
 }
 
 function ThemeButton() {

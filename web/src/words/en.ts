@@ -1,4 +1,7 @@
+import { governEn } from "./govern.en";
+
 export const en = {
+  ...governEn,
   "app.skip": "Skip to the content",
   "app.nav": "Screens",
   "app.language": "Language",
@@ -15,6 +18,7 @@ export const en = {
   "nav.poc": "PoC",
   "nav.why": "Why?",
   "nav.neurons": "Neurons",
+  "nav.govern": "Govern",
 
   "login.title": "This server asks for a key",
   "login.about": "Whoever runs it makes one with `sparsepath keys add`. The key stays in this tab and is forgotten when the tab is closed.",

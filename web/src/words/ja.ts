@@ -1,6 +1,8 @@
 import type { Words } from ".";
+import { governJa } from "./govern.ja";
 
 export const ja: Words = {
+  ...governJa,
   "app.skip": "本文へ移動",
   "app.nav": "画面",
   "app.language": "言語",
@@ -17,6 +19,7 @@ export const ja: Words = {
   "nav.poc": "PoC",
   "nav.why": "判断の理由",
   "nav.neurons": "ニューロン",
+  "nav.govern": "管理と記録",
 
   "login.title": "このサーバーには鍵が必要です",
   "login.about": "鍵はサーバーの管理者が `sparsepath keys add` で作ります。入力した鍵はこのタブにだけ保存され、タブを閉じると消えます。",
