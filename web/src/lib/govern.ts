@@ -89,22 +89,26 @@ export function summaryOf({ kind, body }: RecordOut, say: Say, f: Format): strin
       : [text(body, "preset"), text(body, "rule")].filter(Boolean).join(" \u00b7 ");
   }
   if (kind.startsWith("rollout.")) return stageName(text(body, "stage"), say);
-  const model = modelOf(body).name;
-  const parts = [text(body, "name"), text(body, "role"), model, text(body, "what")];
+  const name = text(body, "name") || modelOf(body).name;
+  const parts = [name, text(body, "role"), text(body, "what")];
   return parts.filter(Boolean).join(" \u00b7 ");
 }
 
-/** Who did it, as records name them. */
-export function whoOf(body: Body): string {
-  const person = text(body, "person");
+/** Who did it: the person where that is known, and the key that was used. */
+export function whoOf(body: Body): { person: string; by: string } {
   const by = text(body, "by");
-  return person && person !== by ? `${person} (${by})` : by;
+  return { person: text(body, "person") || by, by };
 }
 
 export function stageName(stage: string, say: Say): string {
   const word = `stage.${stage}`;
   return isWord(word) ? say(word) : stage;
 }
+
+const FIGURES = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, useGrouping: false });
+
+/** Amounts that may be very small. */
+export const brief = (value: number): string => FIGURES.format(value);
 
 /** The day after a day such as `2026-11-23`, since the server leaves the end of a span out. */
 export function dayAfter(day: string): string {

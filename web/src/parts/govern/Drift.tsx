@@ -34,6 +34,7 @@ function Found({ start }: { start: Start }) {
   return (
     <>
       <p>{say("drift.about")}</p>
+      <p className="quiet">{say("drift.bar")}</p>
       {found.data.drift.map((one) => (
         <Model key={one.model} one={one} />
       ))}
@@ -95,7 +96,7 @@ function Model({ one }: { one: One }) {
       <dl className="pairs">
         <Pair name={say("drift.window")}>
           {say("drift.windows", { n: one.windows, window: f.integer(one.window) })}
-          {", "}
+          {" \u00b7 "}
           {say("drift.open", { n: f.integer(one.open) })}
         </Pair>
         <Pair name={say("drift.reference")}>

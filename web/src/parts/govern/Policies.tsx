@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { Link } from "wouter";
 import type { Start } from "../../api/client";
 import { linkTo, useAddress } from "../../lib/address";
@@ -6,11 +7,11 @@ import { useWords, type Say } from "../../words";
 import { Deed } from "../Deed";
 import { Moment } from "../Moment";
 import { Loading, Trouble } from "../Notice";
-import { PAGE, PagedList } from "../PagedList";
 import { isClassifier, usePolicies } from "./queries";
 import { PolicyForm } from "./PolicyForm";
 import { PolicyPage, StateTag } from "./PolicyPage";
 
+const PAGE = 30;
 const STATES = ["approved", "proposed", "expired", "revoked", "superseded"] as const;
 
 export function Policies({ start }: { start: Start }) {
@@ -23,7 +24,8 @@ export function Policies({ start }: { start: Start }) {
 }
 
 function List({ start }: { start: Start }) {
-  const { say } = useWords();
+  const { say, f } = useWords();
+  const [shown, setShown] = useState(PAGE);
   const [asked, change] = useAddress();
   const found = usePolicies();
   const state = STATES.find((one) => one === asked.get("state")) ?? null;
@@ -61,15 +63,19 @@ function List({ start }: { start: Start }) {
           {say("policies.new")}
         </Deed>
       </div>
-      <PagedList<PolicyOut>
-        name={["policies", state, found.dataUpdatedAt]}
-        ask={(offset) => Promise.resolve({ n: rows.length, rows: rows.slice(offset, offset + PAGE) })}
-        draw={(row) => <Row found={row} />}
-        label={say("govern.policies")}
-        count={(n) => say("policies.count", { n })}
-        empty={say(state ? "policies.none.such" : "policies.none")}
-        height={120}
-      />
+      <p className="quiet" role="status">
+        {rows.length
+          ? say("policies.count", { n: f.integer(rows.length) })
+          : say(state ? "policies.none.such" : "policies.none")}
+      </p>
+      <ul className="cards">
+        {rows.slice(0, shown).map((one) => (
+          <Row key={`${one.policy.name} ${one.policy.version}`} found={one} />
+        ))}
+      </ul>
+      {rows.length > shown ? (
+        <button onClick={() => setShown(shown + PAGE)}>{say("app.more")}</button>
+      ) : null}
     </>
   );
 }
@@ -79,7 +85,7 @@ function Row({ found }: { found: PolicyOut }) {
   const { policy } = found;
   const { name, version } = policy;
   return (
-    <article>
+    <li className="card">
       <p className="card-title">
         <Link href={linkTo("/govern/policies", { policy: name, version })}>
           {say("policy.name", { name, version })}
@@ -98,7 +104,7 @@ function Row({ found }: { found: PolicyOut }) {
           {say("policy.until")} <Moment utc={policy.expires} />
         </span>
       </p>
-    </article>
+    </li>
   );
 }
 

@@ -111,7 +111,7 @@ function Standing({ found }: { found: PolicyOut }) {
           say("policy.unapproved")
         )}
       </Pair>
-      <Pair name={say("policy.until")}>
+      <Pair name={say("policy.ends")}>
         <Moment utc={found.policy.expires} />
       </Pair>
       {found.end && found.ended ? (

@@ -4,7 +4,9 @@ import { Link } from "wouter";
 import { get, type Schemas, type Start } from "../../api/client";
 import { linkTo } from "../../lib/address";
 import { kindName, modelOf, summaryOf, whoOf } from "../../lib/govern";
+import { allows } from "../../lib/roles";
 import { useWords } from "../../words";
+import { Gated } from "../Deed";
 import { Moment } from "../Moment";
 import { Loading, Trouble } from "../Notice";
 import { Pair } from "./PolicyPage";
@@ -18,38 +20,44 @@ export function RecordPage({ start, seq }: { start: Start; seq: number }) {
   const found = useQuery({
     queryKey: ["record", seq],
     queryFn: ({ signal }) => get<Whole>(`/audit/${seq}`, { with_texts: "false" }, signal),
+    enabled: allows(start.role, "reviewer"),
   });
   const back = (
     <p>
       <Link href={linkTo("/govern/audit")}>{say("record.back")}</Link>
     </p>
   );
-  if (found.error) {
+  if (!found.data) {
     return (
       <>
         {back}
         <h1>{say("record.number", { number: seq })}</h1>
-        <Trouble error={found.error} retry={() => void found.refetch()} />
+        <Gated role={start.role} least="reviewer">
+          {found.error ? <Trouble error={found.error} retry={() => void found.refetch()} /> : <Loading />}
+        </Gated>
       </>
     );
   }
-  if (!found.data) return <Loading />;
   const record = found.data;
   const { body } = record;
-  const who = whoOf(body);
+  const { person, by } = whoOf(body);
   const model = modelOf(body);
   return (
     <>
       {back}
       <h1>
-        {say("record.number", { number: seq })}: {kindName(record.kind, say)}
+        {say("record.title", { number: seq, kind: kindName(record.kind, say) })}
       </h1>
       <p className="lead">{summaryOf(record, say, f)}</p>
       <dl className="pairs">
         <Pair name={say("record.time")}>
           <Moment utc={record.time} /> <span className="quiet">({record.time})</span>
         </Pair>
-        {who ? <Pair name={say("record.who")}>{who}</Pair> : null}
+        {person ? (
+          <Pair name={say("record.who")}>
+            {person} {person === by ? null : <span className="quiet">({by})</span>}
+          </Pair>
+        ) : null}
         {model.name ? (
           <Pair name={say("policy.model")}>
             <Link href={linkTo("/govern/audit", { model: model.sha256 || model.name })}>{model.name}</Link>

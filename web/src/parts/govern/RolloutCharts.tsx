@@ -1,7 +1,7 @@
 import { Link } from "wouter";
 import type { Schemas, Start } from "../../api/client";
 import { linkTo } from "../../lib/address";
-import type { Rollout, Stage } from "../../lib/govern";
+import { brief, type Rollout, type Stage } from "../../lib/govern";
 import { useWords } from "../../words";
 import { useDrift } from "./queries";
 import { StageChart, type Mark, type Who } from "./StageChart";
@@ -38,7 +38,7 @@ export function RolloutCharts({ start, rollout }: { start: Start; rollout: Rollo
   const most = (limit: number | undefined) =>
     limit === undefined ? null : { value: limit, isLeast: false };
   const { price_per_cpu_hour: price, currency } = rollout.rules;
-  const money = (value: number) => `${f.number(value, 4)} ${currency ?? ""}`.trim();
+  const money = (value: number) => `${brief(value)} ${currency ?? ""}`.trim();
   const hasPrice = price !== null && price !== undefined;
   const empty = say("rollout.unmeasured");
   return (

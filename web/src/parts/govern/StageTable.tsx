@@ -1,5 +1,5 @@
 import type { Schemas } from "../../api/client";
-import { stageName, type Rollout } from "../../lib/govern";
+import { brief, stageName, type Rollout } from "../../lib/govern";
 import { useWords } from "../../words";
 import { Cell } from "../CandidateTable";
 
@@ -21,7 +21,7 @@ export function StageTable({ rollout }: { rollout: Rollout }) {
     cpu: `${f.number(model.cpu_s)} s`,
     memory: known(model.memory_bytes, f.bytes),
     energy: known(model.joules, (value) => `${f.number(value, 1)} J`),
-    money: known(model.money, (value) => `${f.number(value, 4)} ${rollout.rules.currency ?? ""}`),
+    money: known(model.money, (value) => `${brief(value)} ${rollout.rules.currency ?? ""}`),
   });
   const columns = ["requests", "texts", "errors", "p50", "p95", "cpu", "memory", "energy", "money"] as const;
   const rows = STAGES.flatMap((stage) => {
