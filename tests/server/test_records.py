@@ -14,6 +14,7 @@ from sparsepath.audit.keys import add_key
 from sparsepath.audit.log import forget
 from sparsepath.audit.record import line_hash
 from sparsepath.audit.roles import Role
+from sparsepath.server.records_schema import READABLE
 
 AUDIT = "/api/v1/audit"
 
@@ -46,7 +47,7 @@ def log(model_folder: Path, tmp_path: Path) -> Iterator[Log]:
             yield Log(client, database)
 
 
-def test_a_reviewer_finds_and_reads_decisions_only(log: Log) -> None:
+def test_a_reviewer_finds_and_reads_decisions_but_no_keys(log: Log) -> None:
     first, second = (answer["record"]["seq"] for answer in log.answers)
     page = log.get("reviewer", "").json
     assert [record["seq"] for record in page["records"]] == [second, first]
@@ -60,6 +61,16 @@ def test_a_reviewer_finds_and_reads_decisions_only(log: Log) -> None:
     assert log.get("reviewer", "/99999").status == 404
     read = log.get("admin", "", kind="text.read").json["records"]
     assert [record["body"]["first"] for record in read] == [first]
+
+
+def test_an_operator_reads_rollouts_and_a_reviewer_does_not() -> None:
+    reviewer, operator = (
+        {kind.partition(".")[0] for kind in READABLE[role]} for role in ("reviewer", "operator")
+    )
+    assert reviewer == {"decision", "generation", "policy", "review"}
+    assert operator == reviewer | {"rollout", "drift"}
+    assert len(READABLE["admin"]) > len(READABLE["operator"])
+    assert READABLE["viewer"] == ()
 
 
 def test_a_record_is_read_without_its_text_and_leaves_no_record_then(log: Log) -> None:

@@ -1,6 +1,7 @@
 """`/api/v1/audit`: finding, reading, checking and exporting records.
 
-A reviewer reads decisions, an admin everything. Who reads a text that is kept leaves a record.
+A reviewer reads decisions, verdicts and policies, an operator also rollouts and drift, an admin
+everything. Who reads a text that is kept leaves a record.
 """
 
 import asyncio
@@ -18,7 +19,6 @@ from sparsepath.audit.export import exported_lines
 from sparsepath.audit.period import chain_figures, figures, read_period
 from sparsepath.audit.period_page import period_page
 from sparsepath.audit.record import Draft, Record
-from sparsepath.audit.roles import allows
 from sparsepath.audit.search import Query as Asked
 from sparsepath.audit.search import Whole, find_record, search
 from sparsepath.audit.verify import Verification, verify
@@ -136,8 +136,8 @@ async def _found(service: Service, who: Principal, seq: int) -> Whole:
     whole = await asyncio.to_thread(find_record, service.database, seq)
     if whole is None:
         raise Problem(404, "no_record", f"no record {seq}", fix="see /api/v1/audit")
-    if whole.record.kind not in READABLE and not allows(who.role, "admin"):
-        raise hidden()
+    if who.role != "admin" and whole.record.kind not in READABLE[who.role]:
+        raise hidden(who)
     return whole
 
 

@@ -2,6 +2,7 @@
 
 import type { operations, components } from "../api/schema";
 import { isWord, type Say } from "../words";
+import { allows, type Role } from "./roles";
 import type { Format } from "./format";
 
 type Schemas = components["schemas"];
@@ -35,8 +36,17 @@ export const GROUPS = {
 } as const satisfies Record<string, readonly Kind[]>;
 export type Group = keyof typeof GROUPS;
 
-/** What a key below admin may look at. */
-export const READABLE: readonly Group[] = ["decision", "generation"];
+/** Who may look at records of what; the server has the last word. */
+const OPEN: Partial<Record<Group, Role>> = {
+  decision: "reviewer",
+  generation: "reviewer",
+  policy: "reviewer",
+  review: "reviewer",
+  rollout: "operator",
+  drift: "operator",
+};
+
+export const mayRead = (role: Role, group: Group): boolean => allows(role, OPEN[group] ?? "admin");
 
 export const isGroup = (name: string | null): name is Group => name !== null && name in GROUPS;
 

@@ -146,10 +146,10 @@ export const governJa: Record<keyof typeof governEn, string> = {
 
   "audit.title": "何が起きたか",
   "audit.about": "すべての判断と変更が記録されています。記録はハッシュでつながっており、気づかれずに書き換えたり消したりはできません。",
-  "audit.role": "お使いの鍵では判断と生成された文章が見られます。ポリシー・鍵・切り替えの変更を見るには管理者の鍵が必要です。",
+  "audit.role": "お使いの鍵の役割に関わる記録だけが見られます。API キー、サーバー、文の閲覧の記録を見るには管理者の鍵が必要です。",
   "audit.kind": "種類",
   "audit.kind.any": "すべて",
-  "audit.kind.readable": "判断と生成された文章",
+  "audit.kind.readable": "この鍵で見られるすべて",
   "audit.from": "開始日（UTC）",
   "audit.to": "終了日（この日を含む）",
   "audit.search": "検索",

@@ -8,7 +8,7 @@ import {
   GROUPS,
   isGroup,
   kindName,
-  READABLE,
+  mayRead,
   summaryOf,
   whoOf,
   type Group,
@@ -58,7 +58,7 @@ function Search({ start }: { start: Start }) {
     setTyped(told);
   }
   const isAdmin = allows(start.role, "admin");
-  const groups = ALL.filter((one) => isAdmin || READABLE.includes(one));
+  const groups = ALL.filter((one) => mayRead(start.role, one));
   const isAsked = asked.get("kind") !== null || names.some((name) => asked.get(name));
   const n = FIELDS.filter((name) => asked.get(name)).length;
   const set = (name: string, value: string) => setTyped({ ...typed, [name]: value });

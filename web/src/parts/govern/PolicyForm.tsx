@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState, type ReactNode } from "react";
+import { cloneElement, useId, useState, type ReactElement } from "react";
 import { Link } from "wouter";
 import { get, post, type Schemas, type Start } from "../../api/client";
 import { linkTo, useAddress } from "../../lib/address";
@@ -218,12 +218,22 @@ function Presets({ start, draft, set }: PresetsProps) {
   );
 }
 
-export function Field({ name, about, children }: { name: string; about?: string; children: ReactNode }) {
+interface FieldProps {
+  name: string;
+  about?: string;
+  children: ReactElement<{ "aria-describedby"?: string }>;
+}
+
+/** A field with its name, and what is to be put into it. */
+export function Field({ name, about, children }: FieldProps) {
+  const id = useId();
   return (
-    <label>
-      {name}
-      {children}
-      {about ? <small>{about}</small> : null}
-    </label>
+    <div className="field">
+      <label>
+        {name}
+        {about ? cloneElement(children, { "aria-describedby": id }) : children}
+      </label>
+      {about ? <small id={id}>{about}</small> : null}
+    </div>
   );
 }

@@ -87,7 +87,7 @@ export function RecordPage({ start, seq }: { start: Start; seq: number }) {
           </Pair>
           <Pair name={say("record.previous")}>
             <code className="hash">{record.previous}</code>
-            {seq > 1 ? (
+            {seq > 1 && allows(start.role, "admin") ? (
               <>
                 {" "}
                 <Link href={linkTo("/govern/audit", { record: seq - 1 })}>
