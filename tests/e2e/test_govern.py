@@ -49,7 +49,8 @@ def saved(page: Any, name: str) -> str:
 def test_a_policy_is_proposed_approved_by_another_and_revoked(
     open_page: Open, writing: Office
 ) -> None:
-    page = open_page("/govern/policies?new=1", **writing.seen_by("alice"))
+    page = open_page("/govern/policies?new=1&preset=wild", **writing.seen_by("alice"))
+    page.get_by_role("checkbox", name="wild").uncheck()
     page.get_by_label("Name", exact=True).fill("replies")
     page.get_by_label("Owner").fill("Support")
     page.get_by_label("Uses").fill("draft-reply, summary")

@@ -38,12 +38,16 @@ export const EMPTY_LINE: LimitLine = {
   suppress: false,
 };
 
-export function begun(start: Schemas["PolicyStart"]): Draft {
+/** An empty form, with a preset where one was chosen elsewhere. */
+export function begun(start: Schemas["PolicyStart"], preset: string | null): Draft {
   const { model, model_sha256, catalogue_sha256 } = start;
   const expires = start.expires.slice(0, 10);
   return {
     ...{ name: "", version: 1, owner: "", note: "", uses: "", role: "viewer", expires },
-    ...{ presets: [], neurons: [], model, model_sha256, catalogue_sha256 },
+    presets: start.presets
+      .filter((one) => one.name === preset)
+      .map(({ name, sha256 }) => ({ name, sha256 })),
+    ...{ neurons: [], model, model_sha256, catalogue_sha256 },
   };
 }
 

@@ -190,6 +190,7 @@ export const en = {
   "why.test.named": "without the named words",
   "why.test.random": "without random words",
   "why.save": "Download the record",
+  "why.record.open": "Open it",
   "why.record": "Record {seq} of the audit log, hash {hash}; model {model}, {sha}",
 
   "neurons.title": "What do its neurons stand for?",

@@ -191,6 +191,7 @@ export const ja: Words = {
   "why.test.named": "決め手の語なし",
   "why.test.random": "無作為な語なし",
   "why.save": "記録を保存",
+  "why.record.open": "記録を開く",
   "why.record": "監査ログの記録 {seq}、ハッシュ {hash}。モデル {model}、{sha}",
 
   "neurons.title": "ニューロンは何を表すか",

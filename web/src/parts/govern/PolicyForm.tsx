@@ -46,9 +46,9 @@ function Begun() {
 
 function Form({ start }: { start: Schemas["PolicyStart"] }) {
   const { say } = useWords();
-  const [, change] = useAddress();
+  const [asked, change] = useAddress();
   const queries = useQueryClient();
-  const [draft, setDraft] = useState<Draft>(() => begun(start));
+  const [draft, setDraft] = useState<Draft>(() => begun(start, asked.get("preset")));
   const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
   const read = useMutation({
     mutationFn: async (file: File) => {
@@ -61,7 +61,7 @@ function Form({ start }: { start: Schemas["PolicyStart"] }) {
     mutationFn: () => post<PolicyOut>("/policies", written(draft)),
     onSuccess: async ({ policy }) => {
       await queries.invalidateQueries({ queryKey: ["policies"] });
-      change({ new: null, policy: policy.name, version: policy.version });
+      change({ new: null, preset: null, policy: policy.name, version: policy.version });
     },
   });
   const next = (start.versions[draft.name.trim()] ?? 0) + 1;
