@@ -46,7 +46,7 @@ def saved(page: Any, name: str) -> str:
     return Path(caught.value.path()).read_text(encoding="utf-8")
 
 
-def test_a_policy_is_proposed_approved_by_another_and_revoked(
+def test_a_policy_is_proposed_and_its_author_cannot_approve_it(
     open_page: Open, writing: Office
 ) -> None:
     page = open_page("/govern/policies?new=1&preset=wild", **writing.seen_by("alice"))
@@ -68,26 +68,33 @@ def test_a_policy_is_proposed_approved_by_another_and_revoked(
     approve = page.get_by_role("button", name="Approve")
     assert approve.is_disabled()
     assert "alice proposed it, and that is you" in page.locator("main").inner_text()
+    assert "5 \N{HORIZONTAL ELLIPSIS} 8" in page.locator("table").inner_text()
 
-    other = open_page("/govern/policies?state=proposed", **writing.seen_by("bob"))
-    other.get_by_role("link", name="replies, version 1").click()
-    assert "5 \N{HORIZONTAL ELLIPSIS} 8" in other.locator("table").inner_text()
-    other.get_by_role("button", name="Approve").click()
-    other.get_by_role("heading", name="replies, version 1 in force").wait_for()
-    file = parse_policy(saved(other, "Download as TOML"), "the download")
+
+def test_a_policy_is_approved_by_another_and_revoked(open_page: Open, writing: Office) -> None:
+    writing.ask("alice", "POST", "/policies", content(writing.folder, name="answers"))
+    page = open_page("/govern/policies?state=proposed", **writing.seen_by("bob"))
+    page.get_by_role("link", name="answers, version 1").click()
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_role("heading", name="answers, version 1 in force").wait_for()
+    file = parse_policy(saved(page, "Download as TOML"), "the download")
     assert file.approval is not None
     assert (file.approval.author, file.approval.approver) == ("alice", "bob")
-    assert writing.ask("vera", "GET", "/policies/replies/1").json["sha256"] == file.sha256
+    assert writing.ask("vera", "GET", "/policies/answers/1").json["sha256"] == file.sha256
 
-    other.get_by_role("button", name="Revoke").click()
-    dialog = other.get_by_role("dialog")
+    page.get_by_role("button", name="Revoke").click()
+    dialog = page.get_by_role("dialog")
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert page.evaluate("document.activeElement.textContent") == "Revoke"
+    page.get_by_role("button", name="Revoke").click()
     assert dialog.get_by_role("button", name="Revoke").is_disabled()
     dialog.get_by_label("Reason, for the record").fill(f"tone {HOSTILE}")
     dialog.get_by_role("button", name="Revoke").click()
-    other.get_by_role("heading", name="replies, version 1 revoked").wait_for()
-    assert HOSTILE in other.locator("main").inner_text()
-    assert other.locator("main img").count() == 0
-    told = writing.ask("vera", "GET", "/policies/replies/1").json
+    page.get_by_role("heading", name="answers, version 1 revoked").wait_for()
+    assert HOSTILE in page.locator("main").inner_text()
+    assert page.locator("main img").count() == 0
+    told = writing.ask("vera", "GET", "/policies/answers/1").json
     assert (told["state"], told["ended_by"]) == ("revoked", "bob")
 
 
@@ -137,6 +144,13 @@ def test_who_may_not_do_a_thing_reads_why_and_nothing_is_refused(
     assert "the role reviewer; yours has viewer" in reader.inner_text("main")
     go(reader, f"{writing.url}/govern/rollout?lang=ja")
     assert "分類モデルのため" in reader.inner_text("main")
+    judge = open_page("/govern", **writing.seen_by("bob"))
+    judge.on("response", lambda reply: refused.append(reply.url) if reply.status >= 400 else None)
+    go(judge, f"{writing.url}/govern/audit?kind=policy")
+    judge.locator(".records a").last.click()
+    judge.get_by_role("heading", name=re.compile("Policy proposed")).wait_for()
+    go(judge, f"{writing.url}/govern/policies?new=1")
+    assert "the role operator; yours has reviewer" in judge.inner_text("main")
     operator = open_page("/govern/rollout?lang=ja", **sorting.seen_by("alice"))
     begin = operator.get_by_role("button", name="シャドー段階を始める")
     assert begin.is_disabled()

@@ -87,11 +87,16 @@ async def report_period(
     until: Annotated[str | None, Query(alias="to", max_length=40)] = None,
     lang: Language = "en",
     form: Annotated[Literal["html", "md", "json"], Query(alias="format")] = "html",
+    is_verified: Annotated[
+        bool, Query(alias="verify", description="Also look through the whole chain.")
+    ] = True,
 ) -> Response:
     """Report what happened in a span of time, as a page, Markdown or figures."""
     begin, end = read_time(since), now() if until is None else read_time(until)
     Asked(since=begin, until=end)
-    period = await service.alone(lambda: read_period(service.database, begin, end))
+    period = await service.alone(
+        lambda: read_period(service.database, begin, end, is_verified=is_verified)
+    )
     if form == "json":
         return AsciiJson(figures(period))
     page = period_page(period, service.database.name, lang=lang, form=form)

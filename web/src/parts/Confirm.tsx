@@ -1,4 +1,4 @@
-import { useEffect, useRef, type ReactNode } from "react";
+import { useLayoutEffect, useRef, type ReactNode } from "react";
 import { useWords } from "../words";
 
 interface Props {
@@ -16,9 +16,14 @@ interface Props {
 export function Confirm(props: Props) {
   const { say } = useWords();
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => box.current?.showModal(), []);
+  useLayoutEffect(() => {
+    const shown = box.current;
+    shown?.showModal();
+    // Closing gives the focus back to the button that opened it.
+    return () => shown?.close();
+  }, []);
   return (
-    <dialog ref={box} aria-label={props.title} onClose={props.leave}>
+    <dialog ref={box} aria-label={props.title} onClose={() => box.current?.open || props.leave()}>
       <form
         className="say"
         onSubmit={(event) => {

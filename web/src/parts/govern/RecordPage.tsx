@@ -55,7 +55,12 @@ export function RecordPage({ start, seq }: { start: Start; seq: number }) {
         </Pair>
         {person ? (
           <Pair name={say("record.who")}>
-            {person} {person === by ? null : <span className="quiet">({by})</span>}
+            {person === by ? null : `${person}, `}
+            {by.startsWith("key:") ? (
+              <Link href={linkTo("/govern/audit", { key: by.slice(4) })}>{by}</Link>
+            ) : (
+              by
+            )}
           </Pair>
         ) : null}
         {model.name ? (

@@ -24,7 +24,6 @@ interface Figures {
   n_events: number;
   kinds: Record<string, number>;
   labels: Record<string, { n: number; probability: number }>;
-  chain: Chain | null;
 }
 
 const DAYS = 30;
@@ -97,7 +96,9 @@ function Period() {
   const query = { from, to: dayAfter(to) };
   const found = useQuery({
     queryKey: ["report", from, to],
-    queryFn: ({ signal }) => get<Figures>("/audit/report", { ...query, format: "json" }, signal),
+    // The whole chain is checked only when somebody asks for that: it takes long on a large log.
+    queryFn: ({ signal }) =>
+      get<Figures>("/audit/report", { ...query, format: "json", verify: "false" }, signal),
     staleTime: 0,
   });
   const file = useMutation({
