@@ -3269,6 +3269,8 @@ export interface operations {
                 to?: string | null;
                 lang?: "en" | "ja";
                 format?: "html" | "md" | "json";
+                /** @description Also look through the whole chain. */
+                verify?: boolean;
             };
             header?: never;
             path?: never;
