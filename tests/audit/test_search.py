@@ -53,9 +53,15 @@ def test_records_are_found_by_policy_and_by_their_hashes(database: Database) -> 
     assert [record.seq for record in found] == [11, 10]
     assert search(database, Query(policy="tone")).records == []
     text = json.loads(found[0].body)["texts"]["prompt"]
-    for hash_, expected in ((text, [11]), (found[1].hash, [10]), ("b" * 64, []), ("", [])):
+    for hash_, expected in ((text, [11]), (found[1].hash, [10]), ("b" * 64, [])):
         told = search(database, Query(hash=hash_)).records
         assert [record.seq for record in told] == expected
+
+
+@pytest.mark.parametrize("hash_", ["", "b" * 63, "B" * 64, "\0" * 64, "\ud800", "b" * 64 + "\n"])
+def test_what_is_no_hash_is_refused(hash_: str) -> None:
+    with pytest.raises(ConfigError, match="is no hash"):
+        Query(hash=hash_)
 
 
 @pytest.mark.parametrize(

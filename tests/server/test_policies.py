@@ -128,6 +128,9 @@ def test_a_policy_is_written_from_what_is_served_and_read_back_from_its_file(
         ("schema = 2", "schema"),
         ("schema = 1\nmost = 3", "name: Field required"),
         ("a = " + "[" * 3000, "is no TOML"),
+        ("\ud800", "unicode"),
+        ("schema = 1\nname = '\0'", "is no TOML"),
+        ("schema = 1\nname = '<img src=x>'", "name"),
     ],
 )
 def test_a_bad_file_is_refused_with_what_helps(office: Office, toml: str, told: str) -> None:

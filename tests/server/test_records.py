@@ -109,6 +109,8 @@ def test_an_admin_pages_through_everything(log: Log) -> None:
         {"before": 2**64},
         {"unknown": "1"},
         {"label": "x" * 1001},
+        {"hash": "0" * 63},
+        {"hash": "\0"},
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(log: Log, query: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ is kept beside the chain that could say something else than the chain does.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,9 @@ MAX_FOUND: Final = 500
 
 LOOKED_AT: Final = 200_000
 """Records that one page looks through, at most; the next page goes on from there."""
+
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,11 +60,16 @@ class Query:
     """SHA-256 of a record, or of one of its texts behind its salt, as the record has it."""
 
     def __post_init__(self) -> None:
-        """Refuse a span of time without a moment in it.
+        """Refuse a span of time without a moment in it, and what is no hash.
 
         Raises:
-            ConfigError: if `since` is not before `until`.
+            ConfigError: if `since` is not before `until`, or `hash` is no SHA-256.
         """
+        if self.hash is not None and _SHA256.fullmatch(self.hash) is None:
+            raise ConfigError(
+                f"{self.hash[:80]!r} is no hash",
+                hint="give the 64 digits and letters a to f that a record shows",
+            )
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ConfigError(
                 f"from {self.since} to {self.until} there is no time",
