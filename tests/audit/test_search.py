@@ -1,5 +1,7 @@
 """Records are found by what they hold, page by page, and nothing else is."""
 
+import json
+
 import pytest
 
 from sparsepath.audit import search as module
@@ -33,6 +35,33 @@ def fill(database: Database) -> None:
             Draft(kind="server.start", body={"model": "light", "sha256": "a" * 64}),
         ],
     )
+
+
+def test_records_are_found_by_policy_and_by_their_hashes(database: Database) -> None:
+    fill(database)
+    policy = {"name": "drafts", "version": 1}
+    body = {"policy": policy, "model": {"name": "tone", "sha256": "b" * 64}}
+    append(
+        database,
+        [
+            Draft(kind="policy.approve", body=policy),
+            Draft(kind="generation.begin", body=body, texts={"prompt": "one"}),
+            Draft(kind="key.add", body={"key": "0", "name": "drafts", "by": "user:me"}),
+        ],
+    )
+    found = search(database, Query(policy="drafts")).records
+    assert [record.seq for record in found] == [11, 10]
+    assert search(database, Query(policy="tone")).records == []
+    text = json.loads(found[0].body)["texts"]["prompt"]
+    for hash_, expected in ((text, [11]), (found[1].hash, [10]), ("b" * 64, [])):
+        told = search(database, Query(hash=hash_)).records
+        assert [record.seq for record in told] == expected
+
+
+@pytest.mark.parametrize("hash_", ["", "b" * 63, "B" * 64, "\0" * 64, "\ud800", "b" * 64 + "\n"])
+def test_what_is_no_hash_is_refused(hash_: str) -> None:
+    with pytest.raises(ConfigError, match="is no hash"):
+        Query(hash=hash_)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,14 @@ def open_page(browser: Any, site: Site) -> Iterator[Open]:
         if message.type == "error" and "status of 4" not in message.text:
             troubles.append(message.text)
 
-    def opened(path: str, *, width: int = 1280, dark: bool = False, url: str | None = None) -> Any:
+    def opened(
+        path: str,
+        *,
+        width: int = 1280,
+        dark: bool = False,
+        url: str | None = None,
+        key: str | None = None,
+    ) -> Any:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if dark else "light",
@@ -83,6 +90,8 @@ def open_page(browser: Any, site: Site) -> Iterator[Open]:
         )
         context.set_default_timeout(MAX_MS)
         contexts.append(context)
+        if key is not None:
+            context.add_init_script(f"sessionStorage.setItem('sparsepath.key', '{key}')")
         page = context.new_page()
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", heard)

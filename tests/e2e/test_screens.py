@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import Open, Site, go
+from tests.e2e.faults import TOO_WIDE, serious_faults
 from tests.server.runs import HOSTILE
 from tests.server.served import make_service, running
 
@@ -16,7 +17,6 @@ from sparsepath.audit.keys import add_key
 
 pytestmark = pytest.mark.e2e
 
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENS = {
     "start": "/",
     "poc": "/poc?run=tickets&acc=80",
@@ -32,12 +32,6 @@ SHOWN = {
     "neuron": ".examples li",
 }
 """What is there when a screen is whole."""
-
-TOO_WIDE = """[...document.querySelectorAll('main *')].filter((one) => {
-    const box = one.getBoundingClientRect();
-    const unseen = one.closest('.unseen, .cards-when-narrow thead, figure');
-    return !unseen && box.width > 0 && (box.right > innerWidth + 1 || box.left < -1);
-}).map((one) => one.outerHTML.slice(0, 150))"""
 
 
 @pytest.mark.parametrize(("lang", "dark"), [("en", False), ("ja", True)])
@@ -56,20 +50,6 @@ def test_no_screen_has_a_fault_or_is_wider_than_it_may_be(
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
             assert page.evaluate(TOO_WIDE) == [], (name, width)
         page.set_viewport_size({"width": 1280, "height": 900})
-
-
-def serious_faults(page: Any) -> list[tuple[str, list[str]]]:
-    """Give what axe calls serious or critical; nothing where axe is not installed."""
-    if not AXE.is_file():
-        pytest.skip("needs axe-core: npm --prefix web ci")
-    page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
-    found = page.evaluate("axe.run()")
-    assert len(found["passes"]) > 15
-    return [
-        (one["id"], [node["html"][:200] for node in one["nodes"]])
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
 
 
 def test_the_start_leads_to_every_screen_and_keeps_the_language(open_page: Open) -> None:

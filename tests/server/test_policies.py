@@ -9,18 +9,16 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.server.served import Client, Reply, make_service, running
+from tests.server.small_lm import content, make_lm
 
-from sparsepath.artifacts.steering import make_preset, write_preset
 from sparsepath.audit import policies as audit_policies
 from sparsepath.audit.clock import in_days
 from sparsepath.audit.database import Database, open_database
 from sparsepath.audit.export import exported_lines
 from sparsepath.audit.keys import add_key
-from sparsepath.audit.policy_model import catalogue_sha256, presets_of
+from sparsepath.audit.policy_model import catalogue_sha256
 from sparsepath.audit.verify import verify
 from sparsepath.errors import ConfigError
-from sparsepath.models.language import fresh_llama, train_byte_tokenizer
-from sparsepath.runtime.language.engine import Engine
 from sparsepath.server import gate
 
 KEYS = {"alice": "operator", "bob": "reviewer", "carol": "admin", "vera": "viewer"}
@@ -46,20 +44,6 @@ class Office(NamedTuple):
         return [json.loads(line) for line in exported_lines(self.database)]
 
 
-def make_lm(folder: Path, *, seed: int) -> Path:
-    """Save a random language model with two presets."""
-    fresh_llama(
-        vocabulary=300, length=64, d_model=32, n_layers=2, n_heads=2, n_kv_heads=2, d_mlp=48,
-        seed=seed,
-    ).save_pretrained(folder)  # fmt: skip
-    tokenizer = train_byte_tokenizer(iter(["one two three four"]), size=300)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    engine = Engine(folder)
-    for name, edit in (("calm", "L01/3=4"), ("wild", "L01/3=40")):
-        write_preset(folder, make_preset(name, [engine.edit(edit)], engine.weights.made_of))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_lm(tmp_path_factory.mktemp("lm") / "small", seed=0)
@@ -75,15 +59,6 @@ def office(lm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         }
         with running(make_service(lm, database, needs_keys=True)) as client:
             yield Office(client, database, secrets)
-
-
-def content(lm: Path, **changes: Any) -> dict[str, Any]:
-    calm = presets_of(lm)[0]
-    return {
-        "schema": 1, "name": "drafts", "version": 1, "owner": "Support", "model": "small",
-        "model_sha256": calm.model_sha256, "uses": ["draft-reply"], "expires": in_days(1.0),
-        "presets": [{"name": "calm", "sha256": calm.own_sha256}],
-    } | changes  # fmt: skip
 
 
 def test_from_proposal_to_revocation_over_http(office: Office, lm: Path) -> None:
@@ -121,6 +96,48 @@ def test_from_proposal_to_revocation_over_http(office: Office, lm: Path) -> None
     assert office.ask("vera", "GET", "/api/v1/policies").json["is_needed"] is True
     assert office.ask("vera", "GET", place).json == ended.json
     assert verify(office.database).faults == []
+
+
+def test_a_policy_is_written_from_what_is_served_and_read_back_from_its_file(
+    office: Office, lm: Path
+) -> None:
+    start = office.ask("alice", "GET", "/api/v1/policies/draft").json
+    assert (start["model"], start["versions"]) == ("small", {})
+    calm, wild = start["presets"]
+    assert (calm["name"], calm["edits"], wild["name"]) == ("calm", "L01/3=4", "wild")
+    asked = content(lm, expires=start["expires"], model_sha256=start["model_sha256"])
+    asked["presets"] = [{"name": "calm", "sha256": calm["sha256"]}]
+    made = office.ask("alice", "POST", "/api/v1/policies", asked)
+    assert (made.status, made.json["is_yours"]) == (201, True)
+    place = "/api/v1/policies/drafts/1"
+    assert office.ask("bob", "GET", place).json["is_yours"] is False
+    assert office.ask("alice", "GET", "/api/v1/policies/draft").json["versions"] == {"drafts": 1}
+    office.ask("bob", "POST", f"{place}/approve", {})
+    file = office.ask("vera", "GET", f"{place}/file")
+    assert 'filename="drafts-1.toml"' in file.headers["content-disposition"]
+    told = office.ask("alice", "POST", "/api/v1/policies/read", {"toml": file.text}).json
+    assert told["sha256"] == made.json["sha256"]
+    assert told["policy"]["approval"]["approver"] == "bob"
+    assert len(office.ask("vera", "GET", "/api/v1/policies").json["policies"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("schema = ", "is no TOML"),
+        ("schema = 2", "schema"),
+        ("schema = 1\nmost = 3", "name: Field required"),
+        ("a = " + "[" * 3000, "is no TOML"),
+        ("\ud800", "unicode"),
+        ("schema = 1\nname = '\0'", "is no TOML"),
+        ("schema = 1\nname = '<img src=x>'", "name"),
+    ],
+)
+def test_a_bad_file_is_refused_with_what_helps(office: Office, toml: str, told: str) -> None:
+    reply = office.ask("alice", "POST", "/api/v1/policies/read", {"toml": toml})
+    assert reply.status == 422
+    assert told in reply.json["error"]["message"]
+    assert reply.json["error"]["fix"]
 
 
 def test_a_second_key_of_the_same_name_is_the_same_person(office: Office, lm: Path) -> None:

@@ -14,6 +14,7 @@ from sparsepath.audit.keys import add_key
 from sparsepath.audit.log import forget
 from sparsepath.audit.record import line_hash
 from sparsepath.audit.roles import Role
+from sparsepath.server.records_schema import READABLE
 
 AUDIT = "/api/v1/audit"
 
@@ -46,7 +47,7 @@ def log(model_folder: Path, tmp_path: Path) -> Iterator[Log]:
             yield Log(client, database)
 
 
-def test_a_reviewer_finds_and_reads_decisions_only(log: Log) -> None:
+def test_a_reviewer_finds_and_reads_decisions_but_no_keys(log: Log) -> None:
     first, second = (answer["record"]["seq"] for answer in log.answers)
     page = log.get("reviewer", "").json
     assert [record["seq"] for record in page["records"]] == [second, first]
@@ -60,6 +61,27 @@ def test_a_reviewer_finds_and_reads_decisions_only(log: Log) -> None:
     assert log.get("reviewer", "/99999").status == 404
     read = log.get("admin", "", kind="text.read").json["records"]
     assert [record["body"]["first"] for record in read] == [first]
+
+
+def test_an_operator_reads_rollouts_and_a_reviewer_does_not() -> None:
+    reviewer, operator = (
+        {kind.partition(".")[0] for kind in READABLE[role]} for role in ("reviewer", "operator")
+    )
+    assert reviewer == {"decision", "generation", "policy", "review"}
+    assert operator == reviewer | {"rollout", "drift"}
+    assert len(READABLE["admin"]) > len(READABLE["operator"])
+    assert READABLE["viewer"] == ()
+
+
+def test_a_record_is_read_without_its_text_and_leaves_no_record_then(log: Log) -> None:
+    first = log.answers[0]["record"]["seq"]
+    told = log.get("reviewer", f"/{first}", with_texts=False).json
+    assert (told["kept"], told["has_texts"]) == ({}, ["input"])
+    assert log.get("admin", "", kind="text.read").json["records"] == []
+    hash_ = told["body"]["texts"]["input"]
+    for one in (hash_, told["hash"]):
+        found = log.get("reviewer", "", hash=one).json["records"]
+        assert [record["seq"] for record in found] == [first]
 
 
 def test_an_admin_pages_through_everything(log: Log) -> None:
@@ -87,6 +109,8 @@ def test_an_admin_pages_through_everything(log: Log) -> None:
         {"before": 2**64},
         {"unknown": "1"},
         {"label": "x" * 1001},
+        {"hash": "0" * 63},
+        {"hash": "\0"},
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(log: Log, query: dict[str, Any]) -> None:
@@ -119,7 +143,9 @@ def test_a_report_is_a_page_without_scripts_or_figures(log: Log) -> None:
     assert "script" not in reply.headers["content-security-policy"]
     assert '<html lang="ja">' in reply.text
     told = log.get("admin", "/report", **{"from": "2020-01-01", "format": "json"}).json
-    assert told["answers"] == 2
+    assert (told["answers"], told["chain"]["faults"]) == (2, [])
+    quick = {"from": "2020-01-01", "format": "json", "verify": False}
+    assert log.get("admin", "/report", **quick).json["chain"] is None
     assert log.get("admin", "/report", **{"from": "2020-01-01", "format": "md"}).text[0] == "#"
     assert log.get("admin", "/report").status == 422
     assert log.get("admin", "/report", **{"from": "2020", "to": "2019"}).status == 422

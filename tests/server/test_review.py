@@ -1,6 +1,7 @@
 """Unsure decisions wait for a person, over HTTP and on the command line."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,11 @@ def test_decisions_below_the_confidence_wait_and_are_decided(
         rows = [*csv.reader(file)]
     clean = HOSTILE.replace("\ud800", "?")
     assert rows == [["text", "label"], ["a good day", "left"], [clean, "right"]]
+    sent = unsure.ask("GET", "/api/v1/review/export")
+    assert sent.headers["content-type"] == "text/csv; charset=utf-8"
+    assert [*csv.reader(io.StringIO(sent.text, newline=""))] == rows
+    read = unsure.ask("GET", "/api/v1/audit?kind=text.read").json["records"]
+    assert read[0]["body"] == {"by": "local", "reviewed": True}
     assert verify(log).faults == []
 
 

@@ -240,8 +240,14 @@ def test_rollout_over_http(database: Database, models: Path) -> None:
         for name in ("../../x", "none", "..", ".", "/", "a\0b", "/etc"):
             reply = client.ask("POST", "/api/v1/rollout/start", {"model": name})
             assert reply.status == 404, name
+        beside = client.ask("GET", "/api/v1/rollout/models").json["models"]
+        assert [one["name"] for one in beside if one["answers"]] == ["old"]
+        assert {one["name"] for one in beside} == {"old", "same", "other", "broken"}
+        assert beside[0]["precisions"] == ["fp32", "int8"]
         begun = client.ask("POST", "/api/v1/rollout/start", {"model": "same"})
         assert begun.status == 200, begun
+        first = client.ask("GET", f"/api/v1/audit/{begun.json['rollout']['first_seq']}").json
+        assert first["kind"] == "rollout.start"
         assert begun.json["rollout"]["stage"] == "shadow"
         stale = client.ask("POST", "/api/v1/rollout/promote", {"revision": 9})
         assert (stale.status, "changed meanwhile" in stale.text) == (422, True)

@@ -11,6 +11,7 @@ import { chosenLang, SpokenContext, spoken, useWords } from "./words";
 const StartScreen = lazy(() => import("./screens/StartScreen"));
 const PocScreen = lazy(() => import("./screens/PocScreen"));
 const WhyScreen = lazy(() => import("./screens/WhyScreen"));
+const GovernScreen = lazy(() => import("./screens/GovernScreen"));
 const NeuronsScreen = lazy(() => import("./screens/NeuronsScreen"));
 const SteerScreen = lazy(() => import("./screens/SteerScreen"));
 
@@ -77,6 +78,9 @@ function Screens({ start }: { start: Start }) {
       </Route>
       <Route path="/steer">
         <SteerScreen start={start} />
+      </Route>
+      <Route path="/govern/:question?">
+        {({ question }) => <GovernScreen start={start} question={question ?? ""} />}
       </Route>
       <Route>
         <p>{say("trouble.unknown")}</p>

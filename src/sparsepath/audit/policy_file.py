@@ -19,14 +19,26 @@ def read_policy(path: Path) -> Policy:
         ConfigError: if it cannot be read, or something in it is unknown, missing or contradictory.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(
             f"the policy {path} cannot be read ({err})", hint="give the path of a TOML file"
         ) from err
-    except tomllib.TOMLDecodeError as err:
-        raise ConfigError(f"{path} is no TOML: {err}", hint="correct that line") from err
-    return make_policy(content, str(path))
+    return parse_policy(text, str(path))
+
+
+def parse_policy(text: str, source: str) -> Policy:
+    """Read the text of a policy's file; raises as `read_policy`.
+
+    Args:
+        text: TOML.
+        source: what to call it where it is wrong.
+    """
+    try:
+        content = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as err:
+        raise ConfigError(f"{source} is no TOML: {err}", hint="correct that line") from err
+    return make_policy(content, source)
 
 
 def make_policy(content: Mapping[str, Any], source: str) -> Policy:

@@ -4,6 +4,8 @@ A verdict is a record of the chain; of several on one decision all are kept and 
 Texts lie beside the chain and can be forgotten; then the decision still waits, without its text.
 """
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -168,6 +170,15 @@ class Labels:
             else:
                 self._rows += 1
                 yield Labelled(text, label)
+
+
+def csv_lines(labels: Labels) -> Iterator[str]:
+    """Write texts and labels as lines of CSV; what has no UTF-8 form becomes a question mark."""
+    yield "text,label"
+    for row in labels:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow(row)
+        yield line.getvalue().encode("utf-8", "replace").decode()
 
 
 def _look(connection: Connection, seq: int) -> Looked:

@@ -1,4 +1,4 @@
-"""Finding records: by kind, time, model, label, key or request, the newest first, page by page.
+"""Finding records by what they have in common, the newest first, page by page.
 
 Bodies are canonical JSON, so that the text of a fact stands in them exactly once, always written
 the same way: the database looks for that text, and what it finds is then compared as JSON. No index
@@ -6,6 +6,7 @@ is kept beside the chain that could say something else than the chain does.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from sparsepath.audit.database import Database
 from sparsepath.audit.log import head_in, texts_in
-from sparsepath.audit.record import KeptText, Record, canonical
+from sparsepath.audit.record import POLICY_KINDS, KeptText, Record, canonical
 from sparsepath.audit.tables import RECORDS
 from sparsepath.errors import ConfigError
 
@@ -22,6 +23,9 @@ MAX_FOUND: Final = 500
 
 LOOKED_AT: Final = 200_000
 """Records that one page looks through, at most; the next page goes on from there."""
+
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,12 +53,23 @@ class Query:
     request: str | None = None
     """Id of a request, as the header `X-Request-Id` of its answer has it."""
 
+    policy: str | None = None
+    """Name of a policy: its changes, and what it allowed."""
+
+    hash: str | None = None
+    """SHA-256 of a record, or of one of its texts behind its salt, as the record has it."""
+
     def __post_init__(self) -> None:
-        """Refuse a span of time without a moment in it.
+        """Refuse a span of time without a moment in it, and what is no hash.
 
         Raises:
-            ConfigError: if `since` is not before `until`.
+            ConfigError: if `since` is not before `until`, or `hash` is no SHA-256.
         """
+        if self.hash is not None and _SHA256.fullmatch(self.hash) is None:
+            raise ConfigError(
+                f"{self.hash[:80]!r} is no hash",
+                hint="give the 64 digits and letters a to f that a record shows",
+            )
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ConfigError(
                 f"from {self.since} to {self.until} there is no time",
@@ -72,6 +87,8 @@ class Query:
             and self.label in {None, _text(body, "label")}
             and self.key in {None, _text(body, "key"), _text(body, "by").removeprefix("key:")}
             and self.request in {None, _text(body, "request")}
+            and self.policy in {None, _policy(record.kind, body)}
+            and self.hash in {None, record.hash, *_hashes(body)}
         )
 
 
@@ -139,6 +156,9 @@ def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool
         told.append(RECORDS.c.time < query.until)
     place = func.instr if connection.dialect.name == "sqlite" else func.strpos
     told += [or_(*(place(RECORDS.c.body, fact) > 0 for fact in facts)) for facts in _facts(query)]
+    if query.hash is not None:
+        fact = f":{canonical(query.hash)}"
+        told.append(or_(RECORDS.c.hash == query.hash, place(RECORDS.c.body, fact) > 0))
     return told
 
 
@@ -148,6 +168,7 @@ def _facts(query: Query) -> list[list[str]]:
         ("name", "sha256", "model"): query.model,
         ("label",): query.label,
         ("request",): query.request,
+        ("name",): query.policy,
     }
     told = [
         [_fact(name, value) for name in names]
@@ -175,3 +196,18 @@ def _model(body: Any) -> set[str]:
     if isinstance(model, dict):
         return {_text(model, "name"), _text(model, "sha256")}
     return {_text(body, "model"), _text(body, "sha256")}
+
+
+def _policy(kind: str, body: Any) -> str:
+    """Give the name of the policy that a record is about; empty where it is about none."""
+    policy = body.get("policy")
+    if isinstance(policy, dict):
+        return _text(policy, "name")
+    return _text(body, "name") if kind in POLICY_KINDS else ""
+
+
+def _hashes(body: Any) -> set[str]:
+    """Give the hashes of a record's texts."""
+    texts = body.get("texts")
+    values = texts.values() if isinstance(texts, dict) else ()
+    return {one for one in values if isinstance(one, str)}

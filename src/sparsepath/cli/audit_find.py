@@ -21,6 +21,8 @@ from sparsepath.runtime.manifest import Precision
 @click.option("--label", help="Label of a decision.")
 @click.option("--key", help="Id of the API key that asked.")
 @click.option("--request", help="Id of a request.")
+@click.option("--policy", help="Name of a policy.")
+@click.option("--hash", help="SHA-256 of a record, or of a text as its record has it.")
 @click.option("--before", type=click.IntRange(min=1), help="Go on before this record.")
 @click.option(
     "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="Records, at most."

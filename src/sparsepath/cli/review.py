@@ -1,20 +1,13 @@
 """`sparsepath review`: decisions that wait for a person, and a labelled set of the verdicts."""
 
-import csv
-import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from sparsepath.cli.database import as_option, database_option, person, user
 from sparsepath.cli.options import json_option
 from sparsepath.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sparsepath.audit.review import Labels
 
 SHOWN = 100
 """Characters of a text in a list."""
@@ -104,11 +97,11 @@ def export_command(out: Path, database: str, as_json: bool) -> None:
     """
     from sparsepath.artifacts.store import write_lines_atomic
     from sparsepath.audit.database import open_database
-    from sparsepath.audit.review import Labels
+    from sparsepath.audit.review import Labels, csv_lines
 
     with open_database(database, must_exist=True) as opened:
         labels = Labels(opened)
-        write_lines_atomic(out, _lines(labels))
+        write_lines_atomic(out, csv_lines(labels))
         counted = labels.export
     if as_json:
         click.echo(json.dumps({"out": str(out), **counted._asdict()}, indent=2))
@@ -117,12 +110,3 @@ def export_command(out: Path, database: str, as_json: bool) -> None:
         f"{out}: {counted.rows} rows; left out: {counted.forgotten} whose texts were deleted, "
         f"{counted.fits_none} that no label fits"
     )
-
-
-def _lines(labels: "Labels") -> Iterator[str]:
-    """Write rows of CSV; what has no UTF-8 form becomes a question mark."""
-    yield "text,label"
-    for row in labels:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(row)
-        yield line.getvalue().encode("utf-8", "replace").decode()

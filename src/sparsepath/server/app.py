@@ -18,6 +18,7 @@ from sparsepath.server import (
     openai,
     page,
     policies,
+    policy_files,
     records,
     review,
     rollout_routes,
@@ -33,8 +34,20 @@ from sparsepath.server.service import Service
 from sparsepath.server.steering import routes as steering_routes
 from sparsepath.version import __version__
 
-GOVERNING = (steering_routes, policies, review, rollout_routes, records, job_routes)
-PARTS = (health, models, classify, openai, start, runs, compare, concepts, *GOVERNING, page)
+GOVERNING = (policies, policy_files, review, rollout_routes, records, job_routes)
+PARTS = (
+    health,
+    models,
+    classify,
+    openai,
+    start,
+    runs,
+    compare,
+    concepts,
+    steering_routes,
+    *GOVERNING,
+    page,
+)
 
 ROUTERS = tuple(part.router for part in PARTS)
 """Every route."""

@@ -13,7 +13,18 @@ from fastapi import APIRouter, Request, Response
 
 from sparsepath.server.problems import Problem
 
-SCREENS: Final = ("/", "/poc", "/why", "/neurons", "/steer")
+GOVERN: Final = (
+    "/govern",
+    "/govern/policies",
+    "/govern/review",
+    "/govern/rollout",
+    "/govern/drift",
+    "/govern/audit",
+    "/govern/report",
+)
+"""Addresses of the screen *Govern*, one a question."""
+
+SCREENS: Final = ("/", "/poc", "/why", "/neurons", "/steer", *GOVERN)
 """Addresses of screens; all get the same document."""
 
 POLICY: Final = (

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sparsepath.audit.clock import now
 from sparsepath.audit.policies import approve, find_policy, list_policies, propose, revoke
-from sparsepath.audit.policy import Policy, Standing, State
+from sparsepath.audit.policy import Policy, Standing, State, same_person
 from sparsepath.audit.policy_model import asked_of, presets_of
 from sparsepath.errors import ConfigError
 from sparsepath.server.auth import Principal, asker
@@ -31,6 +31,7 @@ class PolicyOut(BaseModel):
     state: State
     sha256: str = Field(description="Of the policy's content.")
     author: str
+    is_yours: bool = Field(description="Whether who asks is its author, who cannot approve it.")
     proposed: str = Field(description="UTC, as all times here.")
     approver: str | None
     approved: str | None
@@ -66,19 +67,21 @@ class Reason(BaseModel):
 
 
 @router.get("")
-async def list_all(service: Served, _who: Viewer) -> Policies:
+async def list_all(service: Served, who: Viewer) -> Policies:
     """List policies."""
     found = await asyncio.to_thread(list_policies, service.database)
     is_needed = service.gate is not None and (
         service.options.needs_policy or any(map(service.gate.is_ours, found))
     )
-    return Policies(policies=[_told(standing) for standing in found], is_needed=is_needed)
+    return Policies(
+        policies=[told_policy(standing, who) for standing in found], is_needed=is_needed
+    )
 
 
 @router.get("/{name}/{version}")
-async def show(name: Name, version: Version, service: Served, _who: Viewer) -> PolicyOut:
+async def show(name: Name, version: Version, service: Served, who: Viewer) -> PolicyOut:
     """Show a version of a policy."""
-    return _told(await _found(service, name, version))
+    return told_policy(await found_policy(service, name, version), who)
 
 
 @router.post("", status_code=201)
@@ -90,7 +93,7 @@ async def propose_one(policy: Policy, service: Served, who: Operator) -> PolicyO
         asked = asked_of(model.folder, sha256=model.sha256)
         return propose(service.database, policy, presets_of(model.folder), asked, who.actor)
 
-    return _told(await asyncio.to_thread(put))
+    return told_policy(await asyncio.to_thread(put), who)
 
 
 @router.post("/{name}/{version}/approve")
@@ -98,12 +101,14 @@ async def approve_one(
     name: Name, version: Version, what: Approving, service: Served, who: Reviewer
 ) -> PolicyOut:
     """Let a policy come into force; its author cannot."""
-    found = await _found(service, name, version)
+    found = await found_policy(service, name, version)
     if what.sha256 not in (None, found.sha256):
         raise Problem(
             422, "other_policy", "that is the hash of another policy", fix="look at it again"
         )
-    return _told(await asyncio.to_thread(approve, service.database, name, version, who.actor))
+    return told_policy(
+        await asyncio.to_thread(approve, service.database, name, version, who.actor), who
+    )
 
 
 @router.post("/{name}/{version}/revoke")
@@ -111,15 +116,15 @@ async def revoke_one(
     name: Name, version: Version, why: Reason, service: Served, who: Reviewer
 ) -> PolicyOut:
     """End a policy, or reject it."""
-    await _found(service, name, version)
+    await found_policy(service, name, version)
 
     def end() -> Standing:
         return revoke(service.database, name, version, who.actor, reason=why.reason)
 
-    return _told(await asyncio.to_thread(end))
+    return told_policy(await asyncio.to_thread(end), who)
 
 
-async def _found(service: Service, name: str, version: int) -> Standing:
+async def found_policy(service: Service, name: str, version: int) -> Standing:
     """Find a version of a policy.
 
     Raises:
@@ -132,7 +137,10 @@ async def _found(service: Service, name: str, version: int) -> Standing:
         raise Problem(404, "policy_not_found", err.message, fix=err.hint) from err
 
 
-def _told(standing: Standing) -> PolicyOut:
-    return PolicyOut.model_validate(
-        standing._asdict() | {"state": standing.state(now())}, from_attributes=True
-    )
+def told_policy(standing: Standing, who: Principal) -> PolicyOut:
+    """Describe a policy to someone."""
+    about = {
+        "state": standing.state(now()),
+        "is_yours": same_person(standing.author, who.person),
+    }
+    return PolicyOut.model_validate(standing._asdict() | about, from_attributes=True)

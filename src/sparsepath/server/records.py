@@ -1,6 +1,7 @@
 """`/api/v1/audit`: finding, reading, checking and exporting records.
 
-A reviewer reads decisions, an admin everything. Who reads a text that is kept leaves a record.
+A reviewer reads decisions, verdicts and policies, an operator also rollouts and drift, an admin
+everything. Who reads a text that is kept leaves a record.
 """
 
 import asyncio
@@ -18,7 +19,6 @@ from sparsepath.audit.export import exported_lines
 from sparsepath.audit.period import chain_figures, figures, read_period
 from sparsepath.audit.period_page import period_page
 from sparsepath.audit.record import Draft, Record
-from sparsepath.audit.roles import allows
 from sparsepath.audit.search import Query as Asked
 from sparsepath.audit.search import Whole, find_record, search
 from sparsepath.audit.verify import Verification, verify
@@ -87,11 +87,16 @@ async def report_period(
     until: Annotated[str | None, Query(alias="to", max_length=40)] = None,
     lang: Language = "en",
     form: Annotated[Literal["html", "md", "json"], Query(alias="format")] = "html",
+    is_verified: Annotated[
+        bool, Query(alias="verify", description="Also look through the whole chain.")
+    ] = True,
 ) -> Response:
     """Report what happened in a span of time, as a page, Markdown or figures."""
     begin, end = read_time(since), now() if until is None else read_time(until)
     Asked(since=begin, until=end)
-    period = await service.alone(lambda: read_period(service.database, begin, end))
+    period = await service.alone(
+        lambda: read_period(service.database, begin, end, is_verified=is_verified)
+    )
     if form == "json":
         return AsciiJson(figures(period))
     page = period_page(period, service.database.name, lang=lang, form=form)
@@ -101,14 +106,21 @@ async def report_period(
 
 
 @router.get("/{seq}")
-async def read_record(service: Served, who: Reviewer, seq: Seq) -> WholeRecord:
+async def read_record(
+    service: Served,
+    who: Reviewer,
+    seq: Seq,
+    with_texts: Annotated[bool, Query(description="Also the texts that are kept.")] = True,
+) -> WholeRecord:
     """Give one record with its texts, where they are kept."""
     whole = await _found(service, who, seq)
-    kept = {text.role: json.loads(text.text) for text in whole.texts if text.text}
-    if kept:
+    roles = [text.role for text in whole.texts if text.text]
+    kept: dict[str, str] = {}
+    if roles and with_texts:
+        kept = {text.role: json.loads(text.text) for text in whole.texts if text.text}
         facts: dict[str, JsonValue] = {"first": seq, "last": seq, "by": who.name}
         await service.journal.write([Draft(kind="text.read", body=facts)])
-    return WholeRecord(**_out(whole.record).model_dump(), kept=kept)
+    return WholeRecord(**_out(whole.record).model_dump(), kept=kept, has_texts=roles)
 
 
 @router.post("/{seq}/replay")
@@ -129,8 +141,8 @@ async def _found(service: Service, who: Principal, seq: int) -> Whole:
     whole = await asyncio.to_thread(find_record, service.database, seq)
     if whole is None:
         raise Problem(404, "no_record", f"no record {seq}", fix="see /api/v1/audit")
-    if whole.record.kind not in READABLE and not allows(who.role, "admin"):
-        raise hidden()
+    if who.role != "admin" and whole.record.kind not in READABLE[who.role]:
+        raise hidden(who)
     return whole
 
 

@@ -1,21 +1,43 @@
 """What the routes of the audit log are asked, and what they say."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sparsepath.audit.clock import read_time
 from sparsepath.audit.period import DECISIONS
-from sparsepath.audit.record import Kind
-from sparsepath.audit.roles import allows
+from sparsepath.audit.record import POLICY_KINDS, VERDICT, Kind
+from sparsepath.audit.roles import Role
 from sparsepath.audit.search import MAX_FOUND
 from sparsepath.audit.search import Query as Asked
 from sparsepath.server.auth import Principal
 from sparsepath.server.classify import ReceiptOut
 from sparsepath.server.problems import Problem
 
-READABLE: Final[tuple[Kind, ...]] = (*DECISIONS, "decision.replay")
-"""What a reviewer reads."""
+_REVIEWED: Final[tuple[Kind, ...]] = (
+    *DECISIONS,
+    "decision.replay",
+    VERDICT,
+    *sorted(POLICY_KINDS),
+    "policy.refuse",
+)
+
+_OPERATED: Final[tuple[Kind, ...]] = (
+    "drift.begin",
+    "drift.end",
+    "rollout.ask",
+    "rollout.promote",
+    "rollout.roll-back",
+    "rollout.start",
+)
+
+READABLE: Final[dict[Role, tuple[Kind, ...]]] = {
+    "viewer": (),
+    "reviewer": _REVIEWED,
+    "operator": (*_REVIEWED, *_OPERATED),
+    "admin": get_args(Kind),
+}
+"""Records that a role reads: of what its other routes show and let it do."""
 
 Moment = Annotated[str, Field(max_length=40, description="Day or moment, UTC by default.")]
 Name = Annotated[str, Field(max_length=1000)]
@@ -46,6 +68,7 @@ class WholeRecord(RecordOut):
     """A record with the texts that are kept."""
 
     kept: dict[str, str] = Field(description="Texts by role, such as `input`.")
+    has_texts: list[str] = Field(description="Roles of the texts that are kept.")
 
 
 class Brought(BaseModel):
@@ -91,6 +114,10 @@ class Filters(BaseModel):
     label: Name | None = None
     key: Name | None = Field(default=None, description="Id of an API key.")
     request: Name | None = Field(default=None, description="Id of a request.")
+    policy: Name | None = Field(default=None, description="Name of a policy.")
+    hash: Name | None = Field(
+        default=None, description="Of a record, or of one of its texts as the record has it."
+    )
     before: int | None = Field(default=None, ge=1, lt=2**63, description="`next` of a page.")
     limit: int = Field(default=50, ge=1, le=MAX_FOUND)
 
@@ -102,10 +129,11 @@ class Filters(BaseModel):
             ConfigError: if a time cannot be read.
         """
         kinds = None if self.kind is None else tuple(self.kind)
-        if not allows(who.role, "admin"):
-            kinds = READABLE if kinds is None else kinds
-            if not set(kinds) <= set(READABLE):
-                raise hidden()
+        if who.role != "admin":
+            readable = READABLE[who.role]
+            kinds = readable if kinds is None else kinds
+            if not set(kinds) <= set(readable):
+                raise hidden(who)
         return Asked(
             kinds=kinds,
             since=None if self.since is None else read_time(self.since),
@@ -114,14 +142,16 @@ class Filters(BaseModel):
             label=self.label,
             key=self.key,
             request=self.request,
+            policy=self.policy,
+            hash=self.hash,
         )
 
 
-def hidden() -> Problem:
-    """Say that a record is not for a reviewer."""
+def hidden(who: Principal) -> Problem:
+    """Say that a record is not for someone."""
     return Problem(
         403,
         "role",
-        "a reviewer reads decisions only",
+        f"a key with the role {who.role} does not read records of this kind",
         fix="ask for `kind=decision`, or ask who runs the server for an admin's key",
     )

@@ -4,9 +4,11 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sparsepath.audit.review import Looked, decide, look, n_waiting, waiting
+from sparsepath.audit.record import Draft
+from sparsepath.audit.review import Labels, Looked, csv_lines, decide, look, n_waiting, waiting
 from sparsepath.errors import ConfigError
 from sparsepath.server.auth import Principal, asker
 from sparsepath.server.problems import Problem
@@ -78,6 +80,16 @@ async def list_waiting(
         )
 
     return await asyncio.to_thread(read)
+
+
+@router.get("/export", response_class=Response)
+async def export_labelled(service: Served, who: Reviewer) -> Response:
+    """Send the texts with their verdicts as a table with the columns text and label."""
+    await service.journal.write([Draft(kind="text.read", body={"by": who.name, "reviewed": True})])
+    lines = await asyncio.to_thread(lambda: [*csv_lines(Labels(service.database))])
+    headers = {"Content-Disposition": 'attachment; filename="reviewed.csv"'}
+    table = "".join(f"{line}\n" for line in lines)
+    return Response(table.encode(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/{seq}")

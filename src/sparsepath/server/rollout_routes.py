@@ -1,8 +1,9 @@
 """`/api/v1/rollout` and `/api/v1/drift`: a new model in stages, and whether answers drift."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +20,8 @@ from sparsepath.audit.rollout.state import (
     start,
 )
 from sparsepath.audit.rollout.status import ServerFigures, StageFigures, Status, status
+from sparsepath.errors import ModelError
+from sparsepath.runtime.manifest import MANIFEST, Precision, read_manifest
 from sparsepath.server.auth import Principal, asker
 from sparsepath.server.classifier import Classifier
 from sparsepath.server.model_ref import refer
@@ -26,6 +29,10 @@ from sparsepath.server.problems import Problem
 from sparsepath.server.service import Served, Service
 
 router = APIRouter(prefix="/api/v1", tags=["rollout"])
+
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+MAX_BESIDE: Final = 500
+"""Folders beside a model that are looked at."""
 
 Operator = Annotated[Principal, Depends(asker("operator"))]
 Admin = Annotated[Principal, Depends(asker("admin"))]
@@ -43,7 +50,7 @@ class RolloutStart(_Body):
     model: str = Field(
         min_length=1, max_length=255, description="Folder beside that of the model that answers."
     )
-    precision: Literal["fp32", "int8"] = "fp32"
+    precision: Precision = "fp32"
     rules: Rules = Rules()
 
 
@@ -64,6 +71,21 @@ class RollBack(_Body):
 
     revision: int | None = None
     why: str = Field(default="", max_length=500)
+
+
+class ModelBeside(BaseModel):
+    """A model that a rollout can be begun with."""
+
+    name: str
+    precisions: list[Precision]
+    labels: list[str]
+    answers: bool = Field(description="Whether it is the one that answers now.")
+
+
+class ModelsBeside(BaseModel):
+    """Classifiers whose folders lie beside that of the one that answers."""
+
+    models: list[ModelBeside]
 
 
 class GateOut(BaseModel):
@@ -96,6 +118,7 @@ class RolloutOut(BaseModel):
     began: str
     changed: str
     by: str
+    first_seq: int = Field(description="Number of the record that began it.")
     stages: dict[Stage, StageFigures]
     servers: list[ServerFigures]
     gates: list[GateOut]
@@ -129,6 +152,13 @@ class Drifts(BaseModel):
 async def show(service: Served, _who: Operator) -> RolloutState:
     """Say how the rollout stands, with quality and cost of both models in each stage."""
     return await _state(service)
+
+
+@router.get("/rollout/models")
+async def list_models(service: Served, _who: Operator) -> ModelsBeside:
+    """List the models that a rollout can be begun with."""
+    answering = service.classifier if service.follower is None else service.follower.base
+    return ModelsBeside(models=await asyncio.to_thread(_models_beside, answering))
 
 
 @router.post("/rollout/start")
@@ -195,13 +225,29 @@ async def _state(service: Service) -> RolloutState:
 
 
 def _told(found: Status) -> RolloutOut:
-    plain = {name: getattr(found.rollout, name) for name in Rollout._fields if name != "first_seq"}
     return RolloutOut(
-        **plain,
+        **{name: getattr(found.rollout, name) for name in Rollout._fields},
         stages=found.stages,
         servers=found.servers,
         gates=[GateOut(**state._asdict()) for state in found.gates],
     )
+
+
+def _models_beside(answering: Classifier) -> list[ModelBeside]:
+    """Read what lies beside a model; what is no classifier is left out."""
+    folder, found = answering.folder.resolve(), []
+    for place in sorted(folder.parent.iterdir())[:MAX_BESIDE]:
+        if place.is_symlink() or not (place / MANIFEST).is_file():
+            continue
+        with suppress(ModelError):
+            manifest = read_manifest(place)
+            precisions = PRECISIONS if not manifest.onnx else manifest.onnx
+            told = [one for one in PRECISIONS if one in precisions]
+            labels, answers = manifest.labels, place == folder
+            found.append(
+                ModelBeside(name=place.name, precisions=told, labels=labels, answers=answers)
+            )
+    return found
 
 
 def _beside(answering: Classifier, name: str) -> Path:

@@ -37,26 +37,42 @@ export const key = {
   clear: (): void => sessionStorage.removeItem(KEY),
 };
 
-type Query = Record<string, string | number | null | undefined>;
+type Query = Record<string, string | number | readonly string[] | null | undefined>;
 
 export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
-  const told = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== "") told.set(name, String(value));
-  }
-  const tail = told.size ? `?${told}` : "";
-  return ask<T>(path + tail, { signal: signal ?? null });
+  return (await (await ask(path + tailOf(query), { signal: signal ?? null })).json()) as T;
 }
 
-export function post<T>(path: string, body: object): Promise<T> {
-  return ask<T>(path, {
+/** Ask for a file, and let the browser keep it under a name. */
+export async function download(path: string, query: Query, name: string): Promise<void> {
+  const content = await (await ask(path + tailOf(query), {})).blob();
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+function tailOf(query: Query): string {
+  const told = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== null && one !== undefined && one !== "") told.append(name, String(one));
+    }
+  }
+  return told.size ? `?${told}` : "";
+}
+
+export async function post<T>(path: string, body: object): Promise<T> {
+  const reply = await ask(path, {
     method: "POST",
     body: JSON.stringify(body),
     headers: { "Content-Type": "application/json" },
   });
+  return (await reply.json()) as T;
 }
 
-async function ask<T>(path: string, init: RequestInit): Promise<T> {
+async function ask(path: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers);
   const secret = key.get();
   if (secret) headers.set("Authorization", `Bearer ${secret}`);
@@ -67,7 +83,7 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
     if (init.signal?.aborted) throw err;
     throw new Refusal(0, "unreachable", "", "");
   }
-  if (reply.ok) return (await reply.json()) as T;
+  if (reply.ok) return reply;
   throw await refusal(reply);
 }
 

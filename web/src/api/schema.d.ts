@@ -412,6 +412,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/policies/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Draft
+         * @description Give the hashes and presets from which a policy is written.
+         */
+        get: operations["draft_api_v1_policies_draft_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read File
+         * @description Read a TOML file, and give the policy that it holds; nothing is proposed.
+         */
+        post: operations["read_file_api_v1_policies_read_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policies/{name}/{version}": {
         parameters: {
             query?: never;
@@ -446,6 +486,26 @@ export interface paths {
          * @description Let a policy come into force; its author cannot.
          */
         post: operations["approve_one_api_v1_policies__name___version__approve_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/{name}/{version}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * File Of
+         * @description Give a version of a policy as a TOML file, with its approval where it has one.
+         */
+        get: operations["file_of_api_v1_policies__name___version__file_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -492,6 +552,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/review/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Labelled
+         * @description Send the texts with their verdicts as a table with the columns text and label.
+         */
+        get: operations["export_labelled_api_v1_review_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/review/{seq}": {
         parameters: {
             query?: never;
@@ -528,6 +608,26 @@ export interface paths {
          * @description Say how the rollout stands, with quality and cost of both models in each stage.
          */
         get: operations["show_api_v1_rollout_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollout/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Models
+         * @description List the models that a rollout can be begun with.
+         */
+        get: operations["list_models_api_v1_rollout_models_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2121,6 +2221,23 @@ export interface components {
             sha256: string;
         };
         /**
+         * ModelBeside
+         * @description A model that a rollout can be begun with.
+         */
+        ModelBeside: {
+            /**
+             * Answers
+             * @description Whether it is the one that answers now.
+             */
+            answers: boolean;
+            /** Labels */
+            labels: string[];
+            /** Name */
+            name: string;
+            /** Precisions */
+            precisions: ("fp32" | "int8")[];
+        };
+        /**
          * ModelFigures
          * @description What one model did in a stage; None: not measured.
          */
@@ -2187,6 +2304,14 @@ export interface components {
         Models: {
             /** Models */
             models: components["schemas"]["Model"][];
+        };
+        /**
+         * ModelsBeside
+         * @description Classifiers whose folders lie beside that of the one that answers.
+         */
+        ModelsBeside: {
+            /** Models */
+            models: components["schemas"]["ModelBeside"][];
         };
         /**
          * NeuronDetails
@@ -2435,6 +2560,14 @@ export interface components {
             version: number;
         };
         /**
+         * PolicyFile
+         * @description The file of a policy.
+         */
+        PolicyFile: {
+            /** Toml */
+            toml: string;
+        };
+        /**
          * PolicyOut
          * @description A policy, and where it stands.
          */
@@ -2454,6 +2587,11 @@ export interface components {
             ended: string | null;
             /** Ended By */
             ended_by: string | null;
+            /**
+             * Is Yours
+             * @description Whether who asks is its author, who cannot approve it.
+             */
+            is_yours: boolean;
             policy: components["schemas"]["Policy"];
             /**
              * Proposed
@@ -2472,6 +2610,60 @@ export interface components {
              * @enum {string}
              */
             state: "proposed" | "approved" | "revoked" | "superseded" | "expired";
+        };
+        /**
+         * PolicyRead
+         * @description What a file says; nothing was proposed.
+         */
+        PolicyRead: {
+            policy: components["schemas"]["Policy"];
+            /** Sha256 */
+            sha256: string;
+        };
+        /**
+         * PolicyStart
+         * @description What a new policy over the model that is served starts from.
+         */
+        PolicyStart: {
+            /** Catalogue Sha256 */
+            catalogue_sha256: string | null;
+            /**
+             * Expires
+             * @description Unless its author says otherwise.
+             */
+            expires: string;
+            /** Model */
+            model: string;
+            /** Model Sha256 */
+            model_sha256: string;
+            /** Presets */
+            presets: components["schemas"]["PresetDraft"][];
+            /**
+             * Versions
+             * @description Newest version of each policy that exists.
+             */
+            versions: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * PresetDraft
+         * @description A steering preset of the model that is served.
+         */
+        PresetDraft: {
+            /** Author */
+            author: string;
+            /**
+             * Edits
+             * @description As they are written.
+             */
+            edits: string;
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            /** Sha256 */
+            sha256: string;
         };
         /**
          * PresetOut
@@ -2746,6 +2938,11 @@ export interface components {
             by: string;
             /** Changed */
             changed: string;
+            /**
+             * First Seq
+             * @description Number of the record that began it.
+             */
+            first_seq: number;
             /** Gates */
             gates: components["schemas"]["GateOut"][];
             /** Id */
@@ -3616,6 +3813,11 @@ export interface components {
             body: {
                 [key: string]: unknown;
             };
+            /**
+             * Has Texts
+             * @description Roles of the texts that are kept.
+             */
+            has_texts: string[];
             /** Hash */
             hash: string;
             /**
@@ -3702,6 +3904,10 @@ export interface operations {
                 key?: string | null;
                 /** @description Id of a request. */
                 request?: string | null;
+                /** @description Name of a policy. */
+                policy?: string | null;
+                /** @description Of a record, or of one of its texts as the record has it. */
+                hash?: string | null;
                 /** @description `next` of a page. */
                 before?: number | null;
                 limit?: number;
@@ -3772,6 +3978,8 @@ export interface operations {
                 to?: string | null;
                 lang?: "en" | "ja";
                 format?: "html" | "md" | "json";
+                /** @description Also look through the whole chain. */
+                verify?: boolean;
             };
             header?: never;
             path?: never;
@@ -3821,7 +4029,10 @@ export interface operations {
     };
     read_record_api_v1_audit__seq__get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Also the texts that are kept. */
+                with_texts?: boolean;
+            };
             header?: never;
             path: {
                 /** @description Number of a record. */
@@ -4364,6 +4575,59 @@ export interface operations {
             };
         };
     };
+    draft_api_v1_policies_draft_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyStart"];
+                };
+            };
+        };
+    };
+    read_file_api_v1_policies_read_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyFile"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyRead"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     show_api_v1_policies__name___version__get: {
         parameters: {
             query?: never;
@@ -4420,6 +4684,36 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PolicyOut"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    file_of_api_v1_policies__name___version__file_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {
@@ -4497,6 +4791,24 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
+            };
+        };
+    };
+    export_labelled_api_v1_review_export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -4582,6 +4894,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RolloutState"];
+                };
+            };
+        };
+    };
+    list_models_api_v1_rollout_models_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsBeside"];
                 };
             };
         };

@@ -15,6 +15,7 @@ function screens(start: Start | null): { path: string; word: Key }[] {
   if (start.model.labels.length) found.push({ path: "/why", word: "nav.why" });
   if (start.n_catalogues) found.push({ path: "/neurons", word: "nav.neurons" });
   if (start.is_steerable) found.push({ path: "/steer", word: "nav.steer" });
+  found.push({ path: "/govern", word: "nav.govern" });
   return found;
 }
 
@@ -33,7 +34,7 @@ export function Header({ start }: { start: Start | null }) {
           <Link
             key={screen.path}
             href={linkTo(screen.path)}
-            aria-current={screen.path === path ? "page" : undefined}
+            aria-current={isWithin(path, screen.path) ? "page" : undefined}
           >
             {say(screen.word)}
           </Link>
@@ -62,6 +63,11 @@ export function Header({ start }: { start: Start | null }) {
       </div>
     </header>
   );
+}
+
+/** Whether an address is that of a screen, or of a part of it. */
+function isWithin(path: string, screen: string): boolean {
+  return path === screen || (screen !== "/" && path.startsWith(`${screen}/`));
 }
 
 function ThemeButton() {

@@ -1,7 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
+import { Link } from "wouter";
 import { post, type Label, type Labels, type Start } from "../api/client";
-import { useAddress } from "../lib/address";
+import { linkTo, useAddress } from "../lib/address";
 import { Ablation } from "../parts/Ablation";
 import { Command } from "../parts/Command";
 import { Trouble } from "../parts/Notice";
@@ -170,7 +171,8 @@ function Answer({ text, told, answer, labels, contrast }: AnswerProps) {
             hash: answer.record.hash.slice(0, 16),
             model: told.model.name,
             sha: told.model.sha256.slice(0, 16),
-          })}
+          })}{" "}
+          <Link href={linkTo("/govern/audit", { record: answer.record.seq })}>{say("why.record.open")}</Link>
         </p>
       </section>
     </>

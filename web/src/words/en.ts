@@ -1,5 +1,8 @@
 import { steer } from "./steer.en";
+import { governEn } from "./govern.en";
+
 export const en = {
+  ...governEn,
   "app.skip": "Skip to the content",
   "app.nav": "Screens",
   "app.language": "Language",
@@ -16,6 +19,7 @@ export const en = {
   "nav.poc": "PoC",
   "nav.why": "Why?",
   "nav.neurons": "Neurons",
+  "nav.govern": "Govern",
 
   "login.title": "This server asks for a key",
   "login.about": "Whoever runs it makes one with `sparsepath keys add`. The key stays in this tab and is forgotten when the tab is closed.",
@@ -187,6 +191,7 @@ export const en = {
   "why.test.named": "without the named words",
   "why.test.random": "without random words",
   "why.save": "Download the record",
+  "why.record.open": "Open it",
   "why.record": "Record {seq} of the audit log, hash {hash}; model {model}, {sha}",
 
   "neurons.title": "What do its neurons stand for?",

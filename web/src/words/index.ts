@@ -12,6 +12,9 @@ export type Say = (key: Key, blanks?: Record<string, string | number>) => string
 
 const TABLES: Record<Lang, Words> = { en, ja };
 
+/** Whether the page has a word of that name; names from the server may be newer than the page. */
+export const isWord = (name: string): name is Key => name in en;
+
 export interface Spoken {
   lang: Lang;
   say: Say;

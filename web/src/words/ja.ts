@@ -1,7 +1,9 @@
 import { steer } from "./steer.ja";
 import type { Words } from ".";
+import { governJa } from "./govern.ja";
 
 export const ja: Words = {
+  ...governJa,
   "app.skip": "本文へ移動",
   "app.nav": "画面",
   "app.language": "言語",
@@ -18,6 +20,7 @@ export const ja: Words = {
   "nav.poc": "PoC",
   "nav.why": "判断の理由",
   "nav.neurons": "ニューロン",
+  "nav.govern": "管理と記録",
 
   "login.title": "このサーバーには鍵が必要です",
   "login.about": "鍵はサーバーの管理者が `sparsepath keys add` で作ります。入力した鍵はこのタブにだけ保存され、タブを閉じると消えます。",
@@ -189,6 +192,7 @@ export const ja: Words = {
   "why.test.named": "決め手の語なし",
   "why.test.random": "無作為な語なし",
   "why.save": "記録を保存",
+  "why.record.open": "記録を開く",
   "why.record": "監査ログの記録 {seq}、ハッシュ {hash}。モデル {model}、{sha}",
 
   "neurons.title": "ニューロンは何を表すか",
