@@ -6,6 +6,7 @@ from typing import Any, get_args
 import click
 
 from sparsepath.cli.database import database_option
+from sparsepath.cli.login import login_options, read_login
 from sparsepath.cli.options import form_option
 from sparsepath.config import Form
 from sparsepath.runtime.manifest import Precision
@@ -29,6 +30,7 @@ from sparsepath.runtime.manifest import Precision
     help="Name by which requests may call the server (several times).",
 )
 @click.option("--needs-keys", is_flag=True, help="Demand keys on this machine too.")
+@login_options
 @database_option
 @click.option(
     "--runs",
@@ -138,7 +140,7 @@ def serve_command(
 
     if review_below is not None:
         options["review_below"] = read_threshold(review_below, model)
-    asked = ServeOptions(**options)
+    asked = ServeOptions(login=read_login(options), **options)
     loaded = load_model(model, asked, precision=precision, form=form, threads=threads)
     with open_database(database) as opened:
         serve(loaded, opened, asked, told=lambda line: click.echo(line, err=True))

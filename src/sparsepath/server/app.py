@@ -27,11 +27,12 @@ from sparsepath.server import (
 from sparsepath.server.auth import LEAST
 from sparsepath.server.guard import Guard
 from sparsepath.server.jobs import routes as job_routes
+from sparsepath.server.login import routes as login_routes
 from sparsepath.server.problems import AsciiJson, add_handlers
 from sparsepath.server.service import Service
 from sparsepath.version import __version__
 
-GOVERNING = (policies, review, rollout_routes, records, job_routes)
+GOVERNING = (login_routes, policies, review, rollout_routes, records, job_routes)
 PARTS = (health, models, classify, openai, start, runs, compare, concepts, *GOVERNING, page)
 
 ROUTERS = tuple(part.router for part in PARTS)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparsepath.errors import ConfigError
+from sparsepath.server.login.options import LoginOptions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,9 @@ class ServeOptions:
 
     needs_keys: bool = False
     """Demand a key on loopback too."""
+
+    login: LoginOptions | None = None
+    """How persons log in to the page; then every request needs a login or a key."""
 
     batch_texts: int = 32
     """Texts that go through the engine together, at most."""
@@ -98,7 +102,7 @@ class ServeOptions:
     @property
     def demands_keys(self) -> bool:
         """Whether requests without a key are refused."""
-        return self.needs_keys or not self.is_loopback
+        return self.needs_keys or self.login is not None or not self.is_loopback
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -106,6 +110,8 @@ class ServeOptions:
         names = {"localhost", "127.0.0.1", "::1", *self.allowed_hosts}
         if self.host not in {"0.0.0.0", "::"}:
             names.add(self.host)
+        if self.login is not None and self.login.host is not None:
+            names.add(self.login.host)
         return frozenset(name.lower() for name in names)
 
     def __post_init__(self) -> None:
@@ -120,6 +126,12 @@ class ServeOptions:
                 f"{self.host} can be reached from other machines",
                 hint="stay on 127.0.0.1, or add --public, which demands an API key of every "
                 "request (sparsepath keys add), and put TLS in front",
+            )
+        if self.login is not None and not self.is_loopback and not self.login.is_secure:
+            raise ConfigError(
+                f"people would log in at {self.host} without TLS",
+                hint="put TLS in front and say what browsers call the page: "
+                "--page-url https://NAME",
             )
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port {self.port}", hint="choose 0 to 65535")

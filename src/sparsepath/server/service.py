@@ -21,6 +21,7 @@ from sparsepath.server.journal import Journal
 from sparsepath.server.language import LanguageModel
 from sparsepath.server.library import Library
 from sparsepath.server.limits import Limits
+from sparsepath.server.login.desk import Desk
 from sparsepath.server.logs import log
 from sparsepath.server.meter import Meter
 from sparsepath.server.metrics import Metrics
@@ -47,7 +48,8 @@ class Service:
         self.database = database
         self.library = Library(model.folder, options.runs)
         self.shelf = Shelf()
-        self.doorkeeper = Doorkeeper(database, demands_keys=options.demands_keys)
+        desk = None if options.login is None else Desk(database, options.login)
+        self.doorkeeper = Doorkeeper(database, demands_keys=options.demands_keys, desk=desk)
         self.limits = Limits(database, self.metrics)
         self.journal = Journal(database, keep_texts=options.keep_texts, metrics=self.metrics)
         meter = Meter(_nothing, 1)
