@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sparsepath.errors import ConfigError
 from sparsepath.server.login.options import LoginOptions
+from sparsepath.server.review_rules import ReviewRules, check_rules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +64,17 @@ class ServeOptions:
     needs_policy: bool = False
     """Steer only as an approved policy allows, also where the model has none."""
 
+    policy_free: str | None = None
+    """Name of the model that may be steered while no policy is over it, though others have one."""
+
     review_below: float | None = None
     """Probability of its label below which a decision waits for a person; None: none waits."""
+
+    review_margin_below: float | None = None
+    """Lead of its label over the runner-up below which it waits too, in probability."""
+
+    review_labels: tuple[tuple[str, float], ...] = ()
+    """Labels with a probability that counts instead of `review_below`."""
 
     log_texts: bool = False
     """Write users' texts to the log on standard error."""
@@ -88,6 +98,11 @@ class ServeOptions:
 
     max_upload_mb: int = 64
     """Size of a table that is sent, at most, in 10^6 bytes."""
+
+    @property
+    def review(self) -> ReviewRules:
+        """Which decisions wait for a person."""
+        return ReviewRules(self.review_below, self.review_margin_below, dict(self.review_labels))
 
     @property
     def is_loopback(self) -> bool:
@@ -149,11 +164,7 @@ class ServeOptions:
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name} = {getattr(self, name)}", hint=f"use at least {lowest}")
-        if self.review_below is not None and not 0 < self.review_below <= 1:
-            raise ConfigError(
-                f"review_below = {self.review_below:g}",
-                hint="give a probability above 0 and up to 1, such as 0.8",
-            )
+        check_rules(self.review, self.review_labels)
         if self.batch_wait_ms < 0 or self.timeout_s <= 0 or self.body_timeout_s <= 0:
             raise ConfigError("a time below zero", hint="give positive milliseconds and seconds")
 
@@ -164,12 +175,31 @@ def check_effect(options: ServeOptions, *, is_classifier: bool) -> None:
     Raises:
         ConfigError: if one does.
     """
-    if is_classifier and options.needs_policy:
+    if is_classifier and (options.needs_policy or options.policy_free is not None):
+        option = "--needs-policy" if options.needs_policy else "--policy-free"
+        raise ConfigError(f"{option}, but a classifier is not steered", hint=f"leave {option} out")
+    if not is_classifier and options.review.is_set:
+        option = options.review.option
         raise ConfigError(
-            "--needs-policy, but a classifier is not steered", hint="leave --needs-policy out"
+            f"{option}, but a language model makes no decisions", hint=f"leave {option} out"
         )
-    if not is_classifier and options.review_below is not None:
+
+
+def check_policy_free(options: ServeOptions, name: str) -> bool:
+    """Say whether a language model may be steered while no policy is over it.
+
+    Raises:
+        ConfigError: if that was said of another model, or against --needs-policy.
+    """
+    if options.policy_free is None:
+        return False
+    if options.needs_policy:
         raise ConfigError(
-            "--review-below, but a language model makes no decisions",
-            hint="leave --review-below out",
+            "--policy-free and --needs-policy contradict each other", hint="leave one out"
         )
+    if options.policy_free != name:
+        raise ConfigError(
+            f"--policy-free {options.policy_free[:80]}, but {name} is served",
+            hint=f"--policy-free {name}, if it is to be steered without a policy",
+        )
+    return True

@@ -25,8 +25,9 @@ from sparsepath.server.login.desk import Desk
 from sparsepath.server.logs import log
 from sparsepath.server.meter import Meter
 from sparsepath.server.metrics import Metrics
-from sparsepath.server.options import ServeOptions, check_effect
+from sparsepath.server.options import ServeOptions, check_effect, check_policy_free
 from sparsepath.server.problems import Problem
+from sparsepath.server.review_rules import check_labels
 from sparsepath.server.rollout import Follower
 from sparsepath.server.rollout import Served as ServedModel
 from sparsepath.server.rollout_metrics import add_gauges
@@ -66,7 +67,8 @@ class Service:
         check_effect(options, is_classifier=writing is None)
         self.gate: Gate | None = None
         if writing is not None:
-            self.gate = Gate(database, writing, needs_policy=options.needs_policy)
+            is_free = check_policy_free(options, writing.name)
+            self.gate = Gate(database, writing, needs_policy=options.needs_policy, is_free=is_free)
         self.writers = Writers(at_once=options.writers, capacity=options.queue_writers)
         self.metrics.gauge("sparsepath_queue_texts", "Texts that wait.", self._n_waiting)
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -91,6 +93,7 @@ class Service:
         """Follow the model's folder and, of a classifier, rollouts and drift."""
         self.beside.append(self.folder.run)
         if isinstance(self.model, Classifier):
+            check_labels(self.options.review, self.model.labels)
             own = ServedModel(self.model, self.batcher, meter, None)
             self.follower = Follower(own, self.database, self.options, self.metrics)
             self.drift = DriftWatch(self.follower, self.database, self.options.drift_window)
@@ -199,7 +202,8 @@ class Service:
             "sha256": self.model.sha256,
             "sparsepath": __version__,
             "needs_policy": self.options.needs_policy,
-            "review_below": self.options.review_below,
+            "policy_free": self.options.policy_free,
+            **self.options.review.recorded,
         }
         await self.journal.write([Draft(kind="server.start", body=facts)])
         if self.follower is not None:
