@@ -17,7 +17,7 @@ export const en = {
   "nav.neurons": "Neurons",
 
   "login.title": "This server asks for a key",
-  "login.about": "Whoever runs it makes one with `sparsepath keys add`. The key stays in this tab and is forgotten when the tab is closed.",
+  "login.about": "Whoever runs the server makes one with `sparsepath keys add`. The key stays in this tab and is forgotten when the tab is closed.",
   "login.key": "API key",
   "login.enter": "Open",
   "login.wrong": "The server does not know this key, or it has expired.",
