@@ -103,6 +103,19 @@ def test_where_the_page_has_https_cookies_go_by_nothing_else(
     assert (came.status, came.headers["location"]) == (303, "/?login=lost")
 
 
+def test_another_page_cannot_use_a_login(house: Client, database: Database) -> None:
+    headers = logged_in(house, database, "admin")
+    for site in ("same-site", "cross-site", "odd"):
+        wrong = headers | {"Sec-Fetch-Site": site}
+        assert house.ask("GET", "/api/v1/start", None, wrong).status == 403
+        assert house.ask("POST", "/api/v1/logout", {}, wrong).status == 403
+    without = {name: value for name, value in headers.items() if name != "Origin"}
+    assert house.ask("POST", "/api/v1/logout", {}, without).status == 403
+    foreign = headers | {"Origin": "https://models.example.org.evil"}
+    assert house.ask("POST", "/api/v1/logout", {}, foreign).status == 403
+    assert house.ask("GET", "/api/v1/start", None, headers).status == 200
+
+
 def test_only_the_provider_and_links_to_the_page_may_come_from_elsewhere(house: Client) -> None:
     foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     assert house.ask("GET", "/api/v1/login/callback", headers=foreign).status == 303
