@@ -30,6 +30,7 @@ from sparsepath.audit.verify import verify
 from sparsepath.errors import ConfigError, PolicyError
 
 LATER_TABLES = (
+    "login",
     "policy_change", "review_verdict", "review_waiting", "rollout_tally", "shadow_answer",
     "rollout", "drift", "key_usage", "job",
 )  # fmt: skip

@@ -196,6 +196,19 @@ def test_with_keys_the_page_asks_for_one(open_page: Open, site: Site, tmp_path: 
             page.context.close()
 
 
+def test_without_sockets_and_events_every_screen_is_whole(browser: Any, site: Site) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    context.add_init_script("delete window.WebSocket; delete window.EventSource;")
+    page, troubles = context.new_page(), []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    for name, path in SCREENS.items():
+        go(page, site.url + path)
+        page.locator(SHOWN[name]).first.wait_for()
+        assert page.evaluate("typeof WebSocket + typeof EventSource") == "undefinedundefined"
+    context.close()
+    assert troubles == []
+
+
 def with_lang(path: str, lang: str) -> str:
     path, hash_, text = path.partition("#")
     return f"{path}{'&' if '?' in path else '?'}lang={lang}{hash_}{text}"

@@ -167,6 +167,51 @@ def test_a_policy_over_other_weights_of_the_same_name_refuses(
     assert reply.json["error"]["code"] == "policy.model-changed"
 
 
+def test_a_model_that_was_trained_anew_under_another_name_does_not_escape(
+    office: Office, lm: Path, tmp_path: Path
+) -> None:
+    other = make_lm(tmp_path / "retrained", seed=1)
+
+    def written(preset: str | None = "calm", **options: Any) -> Reply:
+        service = make_service(other, office.database, needs_keys=True, **options)
+        with running(service) as client:
+            body = {"model": "retrained", "prompt": "one", "max_tokens": 2}
+            extension = {"preset": preset, "use": "draft-reply"}
+            asked = body | {"sparsepath": extension if preset else {}}
+            listed = office._replace(client=client).ask("vera", "GET", "/api/v1/policies").json
+            reply = office._replace(client=client).ask("vera", "POST", "/v1/completions", asked)
+            assert listed["is_needed"] is (preset is not None and reply.status == 403)
+            return reply
+
+    # Who uses no policies, or has only put one forward, notices nothing.
+    assert written().status == 200
+    office.ask("alice", "POST", "/api/v1/policies", content(lm))
+    assert written().status == 200
+    office.ask("bob", "POST", "/api/v1/policies/drafts/1/approve", {})
+    refused = written().json["error"]
+    assert refused["code"] == "policy.no-policy"
+    assert "--policy-free retrained" in refused["fix"]
+    # What was approved has ended: that frees nothing.
+    office.ask("bob", "POST", "/api/v1/policies/drafts/1/revoke", {"reason": "over"})
+    assert written().status == 403
+    assert written(policy_free="retrained").status == 200
+    starts = [line["body"] for line in office.told() if line["kind"] == "server.start"]
+    assert [start["policy_free"] for start in starts][-2:] == [None, "retrained"]
+    with pytest.raises(ConfigError, match="retrained is served"):
+        make_service(other, office.database, policy_free="small")
+    with pytest.raises(ConfigError, match="contradict"):
+        make_service(other, office.database, policy_free="retrained", needs_policy=True)
+
+
+def test_a_model_that_needs_no_policy_is_still_bound_by_one_over_it(
+    office: Office, lm: Path
+) -> None:
+    office.ask("alice", "POST", "/api/v1/policies", content(lm))
+    with running(make_service(lm, office.database, needs_keys=True, policy_free="small")) as client:
+        reply = office._replace(client=client).write()
+    assert reply.json["error"]["code"] == "policy.not-approved"
+
+
 def test_a_catalogue_that_says_something_else_voids_a_policy(office: Office, lm: Path) -> None:
     file = lm / "concepts.sqlite"
     try:
@@ -249,6 +294,8 @@ def test_a_server_that_needs_policies_refuses_without_any(
             assert client.ask("POST", "/api/v1/policies/drafts/1/approve", {}).status == 422
         with pytest.raises(ConfigError, match="--needs-policy"):
             make_service(model_folder, database, needs_policy=True)
+        with pytest.raises(ConfigError, match="--policy-free"):
+            make_service(model_folder, database, policy_free="tiny")
 
 
 def test_a_revocation_is_noticed_within_two_seconds(

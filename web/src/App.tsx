@@ -37,6 +37,7 @@ function Opened() {
     queryFn: ({ signal }) => get<Start>("/start", {}, signal),
   });
   const isLocked = start.error instanceof Refusal && start.error.status === 401;
+  const canLogIn = isLocked && start.error instanceof Refusal && start.error.code === "no_login";
   return (
     <>
       <a className="skip" href="#main">
@@ -45,7 +46,11 @@ function Opened() {
       <Header start={start.data ?? null} />
       <main id="main" tabIndex={-1}>
         {isLocked ? (
-          <LoginScreen wasWrong={key.get() !== null} retry={() => void start.refetch()} />
+          <LoginScreen
+            canLogIn={canLogIn}
+            wasWrong={key.get() !== null}
+            retry={() => void start.refetch()}
+          />
         ) : start.error ? (
           <Trouble error={start.error} retry={() => void start.refetch()} />
         ) : start.data ? (

@@ -294,7 +294,18 @@ def standing_of(policy: Policy) -> Standing:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Say whether two names are one person's; case, width and spaces of letters do not matter."""
-    plain = ["".join(unicodedata.normalize("NFKC", name).casefold().split()) for name in
-             (one, other)]  # fmt: skip
-    return plain[0] == plain[1]
+    """Say whether two names are one person's; case, width and spaces of letters do not matter.
+
+    Who logged in is called `NAME <ID>` (`logins.person_of`). Such a person is whoever has the
+    same name or the same id, so that nobody becomes another by changing what they are called.
+    """
+    return not _marks(one).isdisjoint(_marks(other))
+
+
+def _marks(name: str) -> set[str]:
+    """Give what a person is told by."""
+    plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+    called, bracket, id_ = plain.rpartition("<")
+    if bracket and called and re.fullmatch("[0-9a-f]{12}>", id_):
+        return {called, bracket + id_}
+    return {plain}

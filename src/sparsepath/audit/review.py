@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -47,7 +47,11 @@ class Case(NamedTuple):
     """As the model says."""
     probability: float
     below: float
-    """It waits because its probability is below this."""
+    """It waits because its probability, or its lead over the runner-up, is below this."""
+    by: Literal["probability", "margin"]
+    """Which of the two it is."""
+    margin: float
+    """Its lead over the runner-up, in probability."""
     labels: tuple[str, ...]
     """Labels to choose from."""
 
@@ -214,6 +218,8 @@ def _case(record: Record) -> Case:
         body["label"],
         body["probability"],
         review["below"],
+        review.get("by", "probability"),
+        body.get("uncertainty", {}).get("margin", 0.0),
         tuple(review["labels"]),
     )
 

@@ -151,3 +151,16 @@ JOBS: Final = Table(
     Column("told", Text, nullable=True),
 )
 """Long work that was asked of a server."""
+
+LOGINS: Final = Table(
+    "login",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("person", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created", String(27), nullable=False),
+    Column("expires", String(27), nullable=False, index=True),
+    Column("ended", String(27), nullable=True),
+)
+"""Persons who logged in; of what their browsers send only the hash."""

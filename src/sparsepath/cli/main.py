@@ -20,6 +20,7 @@ from sparsepath.cli.explain import explain_command
 from sparsepath.cli.export import export_command
 from sparsepath.cli.generate import generate_command
 from sparsepath.cli.keys import keys_command
+from sparsepath.cli.login import logins_command
 from sparsepath.cli.pathways import pathways_command
 from sparsepath.cli.poc import poc_command
 from sparsepath.cli.policy import policy_command
@@ -93,6 +94,7 @@ for _command in (
     policy_command,
     review_command,
     keys_command,
+    logins_command,
     rollout_command,
     drift_command,
     doctor_command,

@@ -17,7 +17,8 @@ SHOWN = 100
 def review_command() -> None:
     """Look at decisions that wait for a person.
 
-    `sparsepath serve --review-below 0.8` lets decisions wait whose probability is lower.
+    `sparsepath serve --review-below 0.8` lets decisions wait whose probability is lower,
+    `--review-margin-below` those whose label leads by less.
     """
 
 

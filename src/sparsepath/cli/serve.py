@@ -6,6 +6,7 @@ from typing import Any, get_args
 import click
 
 from sparsepath.cli.database import database_option
+from sparsepath.cli.login import login_options, read_login
 from sparsepath.cli.options import form_option
 from sparsepath.config import Form
 from sparsepath.runtime.manifest import Precision
@@ -29,6 +30,7 @@ from sparsepath.runtime.manifest import Precision
     help="Name by which requests may call the server (several times).",
 )
 @click.option("--needs-keys", is_flag=True, help="Demand keys on this machine too.")
+@login_options
 @database_option
 @click.option(
     "--runs",
@@ -46,10 +48,29 @@ from sparsepath.runtime.manifest import Precision
     help="Steer a language model only as an approved policy allows, also where it has none.",
 )
 @click.option(
+    "--policy-free",
+    metavar="NAME",
+    help="Let the language model of this name be steered though policies were approved here and "
+    "none is over it.",
+)
+@click.option(
     "--review-below",
     metavar="CONFIDENCE",
     help="Let decisions wait for a person whose label is less probable; `poc` takes what the run "
     "found. Their texts are kept, also without --keep-texts.",
+)
+@click.option(
+    "--review-margin-below",
+    type=float,
+    metavar="MARGIN",
+    help="Let those wait too whose label leads the runner-up by less, in probability.",
+)
+@click.option(
+    "--review-label",
+    "review_labels",
+    multiple=True,
+    metavar="LABEL=CONFIDENCE",
+    help="What --review-below is for decisions with this label (several times).",
 )
 @click.option("--log-texts", is_flag=True, help="Write users' texts to standard error too.")
 @click.option(
@@ -133,12 +154,14 @@ def serve_command(
     """
     from sparsepath.audit.database import open_database
     from sparsepath.server.options import ServeOptions
+    from sparsepath.server.review_rules import read_label_limit
     from sparsepath.server.serve import load_model, serve
     from sparsepath.server.threshold import read_threshold
 
     if review_below is not None:
         options["review_below"] = read_threshold(review_below, model)
-    asked = ServeOptions(**options)
+    options["review_labels"] = tuple(map(read_label_limit, options["review_labels"]))
+    asked = ServeOptions(login=read_login(options), **options)
     loaded = load_model(model, asked, precision=precision, form=form, threads=threads)
     with open_database(database) as opened:
         serve(loaded, opened, asked, told=lambda line: click.echo(line, err=True))

@@ -14,10 +14,14 @@ from sparsepath.audit.database import Database
 from sparsepath.audit.keys import Key, find_key
 from sparsepath.audit.roles import Role, allows
 from sparsepath.server.limits import Limits
+from sparsepath.server.login.desk import Desk
 from sparsepath.server.problems import Problem
 
 REMEMBERED_S: Final = 2.0
 """Longest time that a revoked key goes on working."""
+
+NO_LOGIN: Final = "no_login"
+"""Code by which the page knows that people can log in."""
 
 _REMEMBERED: Final = 1024
 """Keys that are remembered at once."""
@@ -29,12 +33,12 @@ class Principal(NamedTuple):
     """Who asks."""
 
     name: str
-    """As the audit log has it: `key:ID`, or `local`."""
+    """As the audit log has it: `key:ID`, `login:ID`, or `local`."""
     role: Role
     person: str
-    """Name of the key, by which persons are told apart; `local` where there are no keys."""
+    """Name of the key, or of who logged in, by which persons are told apart; else `local`."""
     key: Key | None = None
-    """The key that was sent; None on a server that demands none."""
+    """The key that was sent; None for who logged in, or on a server that demands none."""
 
     @property
     def actor(self) -> Actor:
@@ -51,21 +55,23 @@ LOCAL: Final = Principal("local", "admin", "local")
 
 @final
 class Doorkeeper:
-    """Knows keys, and remembers valid ones for a moment."""
+    """Knows keys, and remembers valid ones for a moment; knows who logged in."""
 
-    def __init__(self, database: Database, *, demands_keys: bool) -> None:
-        self._database, self._demands_keys = database, demands_keys
+    def __init__(self, database: Database, *, demands_keys: bool, desk: Desk | None = None) -> None:
+        self._database, self._demands_keys, self.desk = database, demands_keys, desk
         self._known: dict[bytes, tuple[float, Key]] = {}
 
-    async def admit(self, secret: str | None) -> Principal:
-        """Say who asks.
+    async def admit(self, secret: str | None, request: Request) -> Principal:
+        """Say who asks: with a key that was sent, else as who is logged in.
 
         Raises:
-            Problem: if a key is demanded and this is none.
+            Problem: if a key is demanded and this is none, and nobody is logged in.
             RunError: if the database cannot be reached.
         """
         if not self._demands_keys:
             return LOCAL
+        if self.desk is not None and secret is None:
+            return await _logged_in(self.desk, request)
         key = None if secret is None else await self._find(secret)
         if key is None:
             raise Problem(
@@ -96,8 +102,34 @@ class Doorkeeper:
         return key
 
 
+async def _logged_in(desk: Desk, request: Request) -> Principal:
+    """Say who is logged in.
+
+    Raises:
+        Problem: if nobody is, or a page of another site asks.
+        RunError: if the database cannot be reached.
+    """
+    login = await desk.find(request)
+    if login is None:
+        raise Problem(
+            401,
+            NO_LOGIN,
+            "this server needs a login or a valid API key",
+            fix="log in on its page, or send Authorization: Bearer KEY",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return Principal(f"login:{login.id}", login.role, login.person)
+
+
+def desk_of(request: Request) -> Desk | None:
+    """Give what logs people in; None: nobody logs in here."""
+    doorkeeper = request.app.state.service.doorkeeper
+    assert isinstance(doorkeeper, Doorkeeper)
+    return doorkeeper.desk
+
+
 async def admit(request: Request, secret: str | None, least: Role) -> Principal:
-    """Say who asks with a key, and count the request; for routes that need at least a role.
+    """Say who asks with a key or a login, and count the request; for routes that need a role.
 
     Raises:
         Problem: if the key is none, has another role, or has asked too much.
@@ -105,7 +137,7 @@ async def admit(request: Request, secret: str | None, least: Role) -> Principal:
     """
     doorkeeper = request.app.state.service.doorkeeper
     assert isinstance(doorkeeper, Doorkeeper)
-    found = await doorkeeper.admit(secret)
+    found = await doorkeeper.admit(secret, request)
     request.state.asker = found.name
     if not allows(found.role, least):
         raise Problem(

@@ -15,6 +15,7 @@ from sparsepath.server.classifier import Answer
 from sparsepath.server.logs import log
 from sparsepath.server.models import ModelName, name_of
 from sparsepath.server.problems import Problem
+from sparsepath.server.review_rules import ReviewRules
 from sparsepath.server.rollout import Served as ServedModel
 from sparsepath.server.service import Served, Service
 from sparsepath.server.waiting import while_connected
@@ -195,37 +196,40 @@ async def _asked(
             await _explained(service, by, text, answer, question.against) for text, answer in pairs
         ]
     return [
-        _told(by.model.labels, answer, explanation, service.options.review_below)
+        _told(by.model.labels, answer, explanation, service.options.review)
         for answer, explanation in zip(answers, explanations, strict=True)
     ]
 
 
 def _told(
-    labels: list[str], answer: Answer, explanation: Explanation | None, below: float | None
+    labels: list[str], answer: Answer, explanation: Explanation | None, rules: ReviewRules
 ) -> dict[str, Any]:
     """Put what the engine said into words."""
     p = answer.probabilities.astype(np.float64)
     order = np.argsort(-p, kind="stable")
     entropy = float(-(p * np.log(np.maximum(p, 1e-300))).sum() / np.log(max(2, len(p))))
     margin = float(p[order[0]] - p[order[1]]) if len(p) > 1 else 1.0
+    label, probability, margin = labels[order[0]], round(float(p[order[0]]), 6), round(margin, 6)
     return {
-        "label": labels[order[0]],
-        "probability": round(float(p[order[0]]), 6),
+        "label": label,
+        "probability": probability,
         "probabilities": {
             label: round(share, 6) for label, share in zip(labels, p.tolist(), strict=True)
         },
-        "uncertainty": Uncertainty(entropy=round(entropy, 6), margin=round(margin, 6)),
+        "uncertainty": Uncertainty(entropy=round(entropy, 6), margin=margin),
         "stage": answer.stage,
-        "waits": below is not None and round(float(p[order[0]]), 6) < below,
+        "waits": rules.reason(label, probability, margin) is not None,
         "explanation": explanation,
     }
 
 
 def _recorded(told: dict[str, Any], service: Service) -> dict[str, Any]:
     """Give what the log keeps of an answer; of an explanation its hash."""
+    margin = told["uncertainty"].margin
+    reason = service.options.review.reason(told["label"], told["probability"], margin)
     review = None
-    if told["waits"]:
-        review = {"below": service.options.review_below, "labels": list(told["probabilities"])}
+    if reason is not None:
+        review = {**reason._asdict(), "labels": list(told["probabilities"])}
     explanation = told["explanation"]
     digest = None
     if explanation is not None:

@@ -16,6 +16,7 @@ from sparsepath.audit.policy import Standing
 from sparsepath.audit.policy_model import catalogue_sha256
 from sparsepath.audit.policy_rules import Asked, Permit, permit
 from sparsepath.audit.roles import Role
+from sparsepath.errors import PolicyError
 
 REMEMBERED_S: Final = 2.0
 """Longest time that a revoked policy goes on being used."""
@@ -35,16 +36,21 @@ class Governed(Protocol):
 class Gate:
     """Knows the policies over one model."""
 
-    def __init__(self, database: Database, model: Governed, *, needs_policy: bool) -> None:
+    def __init__(
+        self, database: Database, model: Governed, *, needs_policy: bool, is_free: bool = False
+    ) -> None:
         """Prepare; nothing is read yet.
 
         Args:
             database: where policies are kept.
             model: that is served.
-            needs_policy: refuse steering also where the model has no policy.
+            needs_policy: refuse steering also where nothing was ever approved.
+            is_free: allow steering while the model has no policy, whatever others have.
         """
-        self._database, self._model, self._needs_policy = database, model, needs_policy
+        self._database, self._model = database, model
+        self._needs_policy, self._is_free = needs_policy, is_free
         self._standings: Sequence[Standing] = ()
+        self._is_governed = False
         self._newest = -1
         self._catalogue: str | None = None
         self._catalogue_seen: tuple[int, int] | None = None
@@ -66,8 +72,11 @@ class Gate:
             PolicyError: if no policy allows it.
             RunError: if policies cannot be read.
         """
-        if not (await self.standings()) and not self._needs_policy:
+        standings = await self.standings()
+        if not standings and not self._is_default_refusal:
             return None
+        if not standings and not self._needs_policy:
+            raise _unknown(self._model.name)
         asked = Asked(self._model.sha256, self._catalogue, now(), use, role, preset, edits)
         return permit(self._standings, asked)
 
@@ -90,6 +99,20 @@ class Gate:
                     self._read_at = begun
         return self._standings
 
+    def is_needed(self, standings: Sequence[Standing]) -> bool:
+        """Say whether steering needs a policy, by all that were ever proposed."""
+        governed = is_governed(standings) and not self._is_free
+        return self._needs_policy or governed or any(map(self.is_ours, standings))
+
+    @property
+    def _is_default_refusal(self) -> bool:
+        """Whether a model without a policy may not be steered.
+
+        Where somebody has ever approved something, a model that no policy names is most likely one
+        that was trained anew; what was approved or forbidden for the old one must not end by that.
+        """
+        return self._needs_policy or (self._is_governed and not self._is_free)
+
     def _read(self) -> None:
         """Read what has changed; record what has come to its end."""
         if any(s.end is None and s.policy.expires <= now() for s in self._standings):
@@ -97,6 +120,7 @@ class Gate:
         if (newest := newest_change(self._database)) != self._newest:
             found = list_policies(self._database)
             self._standings = [standing for standing in found if self.is_ours(standing)]
+            self._is_governed = is_governed(found)
             self._newest = newest
         file = self._model.folder / CATALOGUE_FILE
         facts = file.stat() if file.is_file() else None
@@ -109,3 +133,17 @@ class Gate:
         """Say whether a policy is over this model, or over other weights of its name."""
         policy = standing.policy
         return policy.model_sha256 == self._model.sha256 or policy.model == self._model.name
+
+
+def is_governed(standings: Sequence[Standing]) -> bool:
+    """Say whether anything was ever approved here, also what has ended since."""
+    return any(standing.approved is not None for standing in standings)
+
+
+def _unknown(model: str) -> PolicyError:
+    return PolicyError(
+        f"the rule no-policy refuses this: policies were approved here, and none is over {model}",
+        rule="no-policy",
+        hint="propose one: sparsepath policy new, then sparsepath policy propose; or whoever runs "
+        f"the server says that it needs none: --policy-free {model}",
+    )

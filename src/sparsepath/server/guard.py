@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sparsepath.server.login.desk import CALLBACK
 from sparsepath.server.logs import log
 from sparsepath.server.metrics import Metrics
 from sparsepath.server.options import ServeOptions
@@ -71,8 +72,10 @@ class Guard:
     async def _passed(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             headers = Headers(scope=scope)
-            # A link in a mail may lead to the page, which holds no data of anybody.
-            is_link = scope["path"] in SCREENS and headers.get("sec-fetch-mode") == "navigate"
+            # A link in a mail may lead to the page, which holds no data of anybody, and the
+            # provider of identities sends people back.
+            is_open = scope["path"] in SCREENS or scope["path"] == CALLBACK
+            is_link = is_open and headers.get("sec-fetch-mode") == "navigate"
             self._check_names(headers, is_link=is_link)
             if scope["method"] in _WITH_BODY and scope["path"] not in UPLOADS:
                 receive = await self._buffered(headers, receive)

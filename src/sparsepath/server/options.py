@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparsepath.errors import ConfigError
+from sparsepath.server.login.options import LoginOptions
+from sparsepath.server.review_rules import ReviewRules, check_rules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +27,9 @@ class ServeOptions:
 
     needs_keys: bool = False
     """Demand a key on loopback too."""
+
+    login: LoginOptions | None = None
+    """How persons log in to the page; then every request needs a login or a key."""
 
     batch_texts: int = 32
     """Texts that go through the engine together, at most."""
@@ -59,8 +64,17 @@ class ServeOptions:
     needs_policy: bool = False
     """Steer only as an approved policy allows, also where the model has none."""
 
+    policy_free: str | None = None
+    """Name of the model that may be steered while no policy is over it, though others have one."""
+
     review_below: float | None = None
     """Probability of its label below which a decision waits for a person; None: none waits."""
+
+    review_margin_below: float | None = None
+    """Lead of its label over the runner-up below which it waits too, in probability."""
+
+    review_labels: tuple[tuple[str, float], ...] = ()
+    """Labels with a probability that counts instead of `review_below`."""
 
     log_texts: bool = False
     """Write users' texts to the log on standard error."""
@@ -86,6 +100,11 @@ class ServeOptions:
     """Size of a table that is sent, at most, in 10^6 bytes."""
 
     @property
+    def review(self) -> ReviewRules:
+        """Which decisions wait for a person."""
+        return ReviewRules(self.review_below, self.review_margin_below, dict(self.review_labels))
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the address."""
         if self.host == "localhost":
@@ -98,7 +117,7 @@ class ServeOptions:
     @property
     def demands_keys(self) -> bool:
         """Whether requests without a key are refused."""
-        return self.needs_keys or not self.is_loopback
+        return self.needs_keys or self.login is not None or not self.is_loopback
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -106,6 +125,8 @@ class ServeOptions:
         names = {"localhost", "127.0.0.1", "::1", *self.allowed_hosts}
         if self.host not in {"0.0.0.0", "::"}:
             names.add(self.host)
+        if self.login is not None and self.login.host is not None:
+            names.add(self.login.host)
         return frozenset(name.lower() for name in names)
 
     def __post_init__(self) -> None:
@@ -120,6 +141,12 @@ class ServeOptions:
                 f"{self.host} can be reached from other machines",
                 hint="stay on 127.0.0.1, or add --public, which demands an API key of every "
                 "request (sparsepath keys add), and put TLS in front",
+            )
+        if self.login is not None and not self.is_loopback and not self.login.is_secure:
+            raise ConfigError(
+                f"people would log in at {self.host} without TLS",
+                hint="put TLS in front and say what browsers call the page: "
+                "--page-url https://NAME",
             )
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port {self.port}", hint="choose 0 to 65535")
@@ -137,11 +164,7 @@ class ServeOptions:
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name} = {getattr(self, name)}", hint=f"use at least {lowest}")
-        if self.review_below is not None and not 0 < self.review_below <= 1:
-            raise ConfigError(
-                f"review_below = {self.review_below:g}",
-                hint="give a probability above 0 and up to 1, such as 0.8",
-            )
+        check_rules(self.review, self.review_labels)
         if self.batch_wait_ms < 0 or self.timeout_s <= 0 or self.body_timeout_s <= 0:
             raise ConfigError("a time below zero", hint="give positive milliseconds and seconds")
 
@@ -152,12 +175,33 @@ def check_effect(options: ServeOptions, *, is_classifier: bool, is_steerable: bo
     Raises:
         ConfigError: if one does.
     """
-    if not is_steerable and options.needs_policy:
+    if not is_steerable and (options.needs_policy or options.policy_free is not None):
+        option = "--needs-policy" if options.needs_policy else "--policy-free"
         raise ConfigError(
-            "--needs-policy, but this classifier cannot be steered", hint="leave --needs-policy out"
+            f"{option}, but this classifier cannot be steered", hint=f"leave {option} out"
         )
-    if not is_classifier and options.review_below is not None:
+    if not is_classifier and options.review.is_set:
+        option = options.review.option
         raise ConfigError(
-            "--review-below, but a language model makes no decisions",
-            hint="leave --review-below out",
+            f"{option}, but a language model makes no decisions", hint=f"leave {option} out"
         )
+
+
+def check_policy_free(options: ServeOptions, name: str) -> bool:
+    """Say whether a model may be steered while no policy is over it.
+
+    Raises:
+        ConfigError: if that was said of another model, or against --needs-policy.
+    """
+    if options.policy_free is None:
+        return False
+    if options.needs_policy:
+        raise ConfigError(
+            "--policy-free and --needs-policy contradict each other", hint="leave one out"
+        )
+    if options.policy_free != name:
+        raise ConfigError(
+            f"--policy-free {options.policy_free[:80]}, but {name} is served",
+            hint=f"--policy-free {name}, if it is to be steered without a policy",
+        )
+    return True

@@ -70,9 +70,7 @@ class Reason(BaseModel):
 async def list_all(service: Served, who: Viewer) -> Policies:
     """List policies."""
     found = await asyncio.to_thread(list_policies, service.database)
-    is_needed = service.gate is not None and (
-        service.options.needs_policy or any(map(service.gate.is_ours, found))
-    )
+    is_needed = service.gate is not None and service.gate.is_needed(found)
     return Policies(
         policies=[told_policy(standing, who) for standing in found], is_needed=is_needed
     )

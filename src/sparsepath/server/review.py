@@ -1,7 +1,7 @@
 """`/api/v1/review`: decisions below a confidence wait for a person's verdict."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
@@ -28,7 +28,9 @@ class CaseOut(BaseModel):
     model: str
     label: str = Field(description="As the model says.")
     probability: float
-    below: float = Field(description="It waits because its probability is below this.")
+    below: float = Field(description="It waits because `by` is below this.")
+    by: Literal["probability", "margin"]
+    margin: float = Field(description="Its lead over the runner-up, in probability.")
     labels: list[str] = Field(description="Labels to choose from.")
 
 

@@ -78,7 +78,8 @@ def serve(
         ConfigError: if the address cannot be used, or keys are demanded and there is none.
         RunError: if the first record cannot be written.
     """
-    if options.demands_keys and not any(key.is_valid(now()) for key in list_keys(database)):
+    needs_one = options.demands_keys and options.login is None
+    if needs_one and not any(key.is_valid(now()) for key in list_keys(database)):
         raise ConfigError(
             "every request will need an API key, and there is none",
             hint="make one first: sparsepath keys add NAME --role viewer",
@@ -88,7 +89,7 @@ def serve(
         host = f"[{options.host}]" if ":" in options.host else options.host
         told(
             f"{model.name} ({model.precision}); log: {database.name}; "
-            f"{'with' if options.demands_keys else 'without'} keys; http://{host}:{port}"
+            f"{_told_doors(options)}; http://{host}:{port}"
         )
         server = make_server(Service(model, database, options))
         set_up_logs()
@@ -99,6 +100,13 @@ def serve(
             "the server could not begin; the reason is in the log above",
             hint="see that the database can be written to",
         )
+
+
+def _told_doors(options: ServeOptions) -> str:
+    """Say how people and programs get in."""
+    if options.login is not None:
+        return f"with keys and logins of {options.login.issuer}"
+    return "with keys" if options.demands_keys else "without keys"
 
 
 def make_server(service: Service) -> uvicorn.Server:

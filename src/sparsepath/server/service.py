@@ -21,11 +21,13 @@ from sparsepath.server.journal import Journal
 from sparsepath.server.language import LanguageModel
 from sparsepath.server.library import Library
 from sparsepath.server.limits import Limits
+from sparsepath.server.login.desk import Desk
 from sparsepath.server.logs import log
 from sparsepath.server.meter import Meter
 from sparsepath.server.metrics import Metrics
-from sparsepath.server.options import ServeOptions, check_effect
+from sparsepath.server.options import ServeOptions, check_effect, check_policy_free
 from sparsepath.server.problems import Problem
+from sparsepath.server.review_rules import check_labels
 from sparsepath.server.rollout import Follower
 from sparsepath.server.rollout import Served as ServedModel
 from sparsepath.server.rollout_metrics import add_gauges
@@ -48,7 +50,8 @@ class Service:
         self.database = database
         self.library = Library(model.folder, options.runs)
         self.shelf = Shelf()
-        self.doorkeeper = Doorkeeper(database, demands_keys=options.demands_keys)
+        desk = None if options.login is None else Desk(database, options.login)
+        self.doorkeeper = Doorkeeper(database, demands_keys=options.demands_keys, desk=desk)
         self.limits = Limits(database, self.metrics)
         self.journal = Journal(database, keep_texts=options.keep_texts, metrics=self.metrics)
         meter = Meter(_nothing, 1)
@@ -68,7 +71,8 @@ class Service:
         )
         self.gate: Gate | None = None
         if subject is not None:
-            self.gate = Gate(database, subject, needs_policy=options.needs_policy)
+            is_free = check_policy_free(options, subject.name)
+            self.gate = Gate(database, subject, needs_policy=options.needs_policy, is_free=is_free)
         self.writers = Writers(at_once=options.writers, capacity=options.queue_writers)
         self.metrics.gauge("sparsepath_queue_texts", "Texts that wait.", self._n_waiting)
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -93,6 +97,7 @@ class Service:
         """Follow the model's folder and, of a classifier, rollouts and drift."""
         self.beside.append(self.folder.run)
         if isinstance(self.model, Classifier):
+            check_labels(self.options.review, self.model.labels)
             own = ServedModel(self.model, self.batcher, meter, None)
             self.follower = Follower(own, self.database, self.options, self.metrics)
             self.drift = DriftWatch(self.follower, self.database, self.options.drift_window)
@@ -201,7 +206,8 @@ class Service:
             "sha256": self.model.sha256,
             "sparsepath": __version__,
             "needs_policy": self.options.needs_policy,
-            "review_below": self.options.review_below,
+            "policy_free": self.options.policy_free,
+            **self.options.review.recorded,
         }
         await self.journal.write([Draft(kind="server.start", body=facts)])
         if self.follower is not None:

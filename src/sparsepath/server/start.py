@@ -17,7 +17,7 @@ from sparsepath.evaluate.doctor import (
     missing_packages,
 )
 from sparsepath.kernels.native import best_level
-from sparsepath.server.auth import Principal, asker
+from sparsepath.server.auth import LOCAL, Principal, asker
 from sparsepath.server.models import Model, told_model
 from sparsepath.server.service import Served
 from sparsepath.version import __version__
@@ -54,6 +54,7 @@ class Start(BaseModel):
     version: str
     role: Role = Field(description="What whoever asks may do at most.")
     needs_keys: bool
+    person: str | None = Field(description="Who is logged in; null: nobody, such as with a key.")
     model: Model
     machine: Machine
     n_runs: int
@@ -68,6 +69,7 @@ def start(service: Served, who: Annotated[Principal, Depends(asker("viewer"))]) 
         version=__version__,
         role=who.role,
         needs_keys=service.options.demands_keys,
+        person=who.person if who.key is None and who != LOCAL else None,
         model=told_model(service),
         machine=_machine(),
         n_runs=len(service.library.runs()),

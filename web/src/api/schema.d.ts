@@ -368,6 +368,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Leave
+         * @description Log out; who is not in stays out.
+         */
+        post: operations["leave_api_v1_logout_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -1214,9 +1234,14 @@ export interface components {
         CaseOut: {
             /**
              * Below
-             * @description It waits because its probability is below this.
+             * @description It waits because `by` is below this.
              */
             below: number;
+            /**
+             * By
+             * @enum {string}
+             */
+            by: "probability" | "margin";
             /**
              * Label
              * @description As the model says.
@@ -1227,6 +1252,11 @@ export interface components {
              * @description Labels to choose from.
              */
             labels: string[];
+            /**
+             * Margin
+             * @description Its lead over the runner-up, in probability.
+             */
+            margin: number;
             /** Model */
             model: string;
             /** Probability */
@@ -1249,9 +1279,14 @@ export interface components {
         CaseWithText: {
             /**
              * Below
-             * @description It waits because its probability is below this.
+             * @description It waits because `by` is below this.
              */
             below: number;
+            /**
+             * By
+             * @enum {string}
+             */
+            by: "probability" | "margin";
             /**
              * Label
              * @description As the model says.
@@ -1262,6 +1297,11 @@ export interface components {
              * @description Labels to choose from.
              */
             labels: string[];
+            /**
+             * Margin
+             * @description Its lead over the runner-up, in probability.
+             */
+            margin: number;
             /** Model */
             model: string;
             /** Probability */
@@ -2105,6 +2145,17 @@ export interface components {
             neurons: number;
             /** Site */
             site: string;
+        };
+        /**
+         * LoggedOut
+         * @description Nobody is in any more.
+         */
+        LoggedOut: {
+            /**
+             * Is Out
+             * @default true
+             */
+            is_out: boolean;
         };
         /**
          * Machine
@@ -3340,6 +3391,11 @@ export interface components {
             /** Needs Keys */
             needs_keys: boolean;
             /**
+             * Person
+             * @description Who is logged in; null: nobody, such as with a key.
+             */
+            person: string | null;
+            /**
              * Role
              * @description What whoever asks may do at most.
              * @enum {string}
@@ -3894,7 +3950,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description What happened; any of them. */
-                kind?: ("concept.remark" | "decision" | "decision.replay" | "drift.begin" | "drift.end" | "generation.begin" | "generation.end" | "job.add" | "job.delete" | "job.end" | "key.add" | "key.revoke" | "model.changed" | "policy.approve" | "policy.expire" | "policy.propose" | "policy.refuse" | "policy.revoke" | "preset.save" | "review.verdict" | "rollout.ask" | "rollout.promote" | "rollout.roll-back" | "rollout.start" | "server.start" | "server.stop" | "steering.try" | "text.forget" | "text.read")[] | null;
+                kind?: ("concept.remark" | "decision" | "decision.replay" | "drift.begin" | "drift.end" | "generation.begin" | "generation.end" | "job.add" | "job.delete" | "job.end" | "key.add" | "key.revoke" | "login.add" | "login.end" | "login.refuse" | "model.changed" | "policy.approve" | "policy.expire" | "policy.propose" | "policy.refuse" | "policy.revoke" | "preset.save" | "review.verdict" | "rollout.ask" | "rollout.promote" | "rollout.roll-back" | "rollout.start" | "server.start" | "server.stop" | "steering.try" | "text.forget" | "text.read")[] | null;
                 from?: string | null;
                 to?: string | null;
                 /** @description Name or SHA-256 of a model. */
@@ -4498,6 +4554,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    leave_api_v1_logout_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedOut"];
                 };
             };
         };

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { key, type Start } from "../api/client";
+import { key, post, type Start } from "../api/client";
 import { linkTo, useAddress } from "../lib/address";
 import { useWords, type Key } from "../words";
 
@@ -41,6 +41,7 @@ export function Header({ start }: { start: Start | null }) {
         ))}
       </nav>
       <div className="tools">
+        {start?.person ? <Person name={start.person} /> : null}
         {start?.needs_keys && key.get() ? (
           <button
             className="plain"
@@ -68,6 +69,24 @@ export function Header({ start }: { start: Start | null }) {
 /** Whether an address is that of a screen, or of a part of it. */
 function isWithin(path: string, screen: string): boolean {
   return path === screen || (screen !== "/" && path.startsWith(`${screen}/`));
+}
+
+/** Who is logged in: the name without the id by which records tell people apart. */
+function Person({ name }: { name: string }) {
+  const { say } = useWords();
+  return (
+    <>
+      <span className="who" title={name}>
+        {name.replace(/ <[0-9a-f]{12}>$/, "")}
+      </span>
+      <button
+        className="plain"
+        onClick={() => void post("/logout", {}).finally(() => window.location.reload())}
+      >
+        {say("login.out")}
+      </button>
+    </>
+  );
 }
 
 function ThemeButton() {
