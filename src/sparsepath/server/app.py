@@ -23,18 +23,33 @@ from sparsepath.server import (
     rollout_routes,
     runs,
     start,
+    trainings,
 )
 from sparsepath.server.auth import LEAST
 from sparsepath.server.express import express_route
 from sparsepath.server.guard import Guard
 from sparsepath.server.jobs import routes as job_routes
+from sparsepath.server.jobs import training_routes
 from sparsepath.server.problems import AsciiJson, add_handlers
 from sparsepath.server.service import Service
 from sparsepath.server.steering import routes as steering_routes
 from sparsepath.version import __version__
 
 GOVERNING = (steering_routes, policies, review, rollout_routes, records, job_routes)
-PARTS = (health, models, classify, openai, start, runs, compare, concepts, *GOVERNING, page)
+TRAINING = (training_routes, trainings)
+PARTS = (
+    health,
+    models,
+    classify,
+    openai,
+    start,
+    runs,
+    compare,
+    concepts,
+    *GOVERNING,
+    *TRAINING,
+    page,
+)
 
 ROUTERS = tuple(part.router for part in PARTS)
 """Every route."""

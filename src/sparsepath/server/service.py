@@ -46,7 +46,7 @@ class Service:
     ) -> None:
         self.model, self.options, self.metrics = model, options, Metrics()
         self.database = database
-        self.library = Library(model.folder, options.runs)
+        self.library = Library(model.folder, options.runs, options.store)
         self.shelf = Shelf()
         self.doorkeeper = Doorkeeper(database, demands_keys=options.demands_keys)
         self.limits = Limits(database, self.metrics)
