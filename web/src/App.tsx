@@ -12,6 +12,7 @@ const StartScreen = lazy(() => import("./screens/StartScreen"));
 const PocScreen = lazy(() => import("./screens/PocScreen"));
 const WhyScreen = lazy(() => import("./screens/WhyScreen"));
 const NeuronsScreen = lazy(() => import("./screens/NeuronsScreen"));
+const TrainScreen = lazy(() => import("./screens/TrainScreen"));
 const SteerScreen = lazy(() => import("./screens/SteerScreen"));
 
 export function App() {
@@ -74,6 +75,9 @@ function Screens({ start }: { start: Start }) {
       </Route>
       <Route path="/neurons">
         <NeuronsScreen start={start} />
+      </Route>
+      <Route path="/train">
+        <TrainScreen start={start} />
       </Route>
       <Route path="/steer">
         <SteerScreen start={start} />

@@ -1,4 +1,5 @@
 import { steer } from "./steer.en";
+import { train } from "./train.en";
 export const en = {
   "app.skip": "Skip to the content",
   "app.nav": "Screens",
@@ -254,4 +255,5 @@ export const en = {
   "neuron.said.disagree": "disagrees with the automatic label",
   "neuron.said.label": "calls it \u201c{label}\u201d",
   ...steer,
+  ...train,
 };
