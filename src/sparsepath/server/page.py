@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from sparsepath.server.problems import Problem
 
-SCREENS: Final = ("/", "/poc", "/why", "/neurons", "/steer")
+SCREENS: Final = ("/", "/poc", "/why", "/neurons", "/steer", "/train")
 """Addresses of screens; all get the same document."""
 
 POLICY: Final = (
