@@ -70,7 +70,7 @@ def test_two_trainings_are_compared_and_a_training_by_hand_is_only_watched(
 def test_a_recipe_is_begun_paused_and_cancelled(open_page: Open, trainer: Site) -> None:
     page = open_page("/train", url=trainer.url)
     page.get_by_text("Start a training").click()
-    recipe = page.get_by_label("Recipe", exact=True)
+    recipe = page.locator("textarea")
     text = recipe.input_value()
     recipe.fill(text.replace('source = "digits"', 'source = "/etc/passwd"'))
     page.get_by_role("button", name="Start", exact=True).click()

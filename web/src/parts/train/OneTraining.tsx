@@ -50,7 +50,7 @@ export function OneTraining({ id, beside }: { id: string; beside: string | null 
         </h2>
         {job ? <Controls job={job} /> : <p className="quiet">{say("train.hand.about")}</p>}
         {job?.told ? <pre className="told-log">{job.told}</pre> : null}
-        <div className="figures">
+        <div className="figures tight">
           {facts.map(([what, value]) => (
             <p key={what}>
               <strong>{value}</strong>
