@@ -13,6 +13,7 @@ const PocScreen = lazy(() => import("./screens/PocScreen"));
 const WhyScreen = lazy(() => import("./screens/WhyScreen"));
 const GovernScreen = lazy(() => import("./screens/GovernScreen"));
 const NeuronsScreen = lazy(() => import("./screens/NeuronsScreen"));
+const TrainScreen = lazy(() => import("./screens/TrainScreen"));
 const SteerScreen = lazy(() => import("./screens/SteerScreen"));
 
 export function App() {
@@ -80,6 +81,9 @@ function Screens({ start }: { start: Start }) {
       </Route>
       <Route path="/neurons">
         <NeuronsScreen start={start} />
+      </Route>
+      <Route path="/train">
+        <TrainScreen start={start} />
       </Route>
       <Route path="/steer">
         <SteerScreen start={start} />

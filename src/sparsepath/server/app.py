@@ -24,11 +24,13 @@ from sparsepath.server import (
     rollout_routes,
     runs,
     start,
+    trainings,
 )
 from sparsepath.server.auth import LEAST
 from sparsepath.server.express import express_route
 from sparsepath.server.guard import Guard
 from sparsepath.server.jobs import routes as job_routes
+from sparsepath.server.jobs import training_routes
 from sparsepath.server.login import routes as login_routes
 from sparsepath.server.problems import AsciiJson, add_handlers
 from sparsepath.server.service import Service
@@ -37,7 +39,8 @@ from sparsepath.version import __version__
 
 ASKED = (health, models, classify, openai, start, runs, compare, concepts, steering_routes)
 GOVERNING = (policies, policy_files, review, rollout_routes, records, job_routes)
-PARTS = (*ASKED, login_routes, *GOVERNING, page)
+TRAINING = (training_routes, trainings)
+PARTS = (*ASKED, login_routes, *GOVERNING, *TRAINING, page)
 
 ROUTERS = tuple(part.router for part in PARTS)
 """Every route."""

@@ -31,14 +31,16 @@ class Place(NamedTuple):
 class Library:
     """Looks into the folder of runs whenever it is asked, so that new runs appear."""
 
-    def __init__(self, served: Path, folder: Path | None) -> None:
+    def __init__(self, served: Path, folder: Path | None, store: Path | None = None) -> None:
         """Remember where to look.
 
         Args:
             served: folder of the model that is served.
             folder: of runs; None: only what belongs to that model.
+            store: of jobs, whose runs are called by their ids.
         """
         self._served = served.resolve()
+        self._jobs = None if store is None else store.resolve() / "jobs"
         self._folder = None if folder is None else folder.resolve()
 
     @property
@@ -50,11 +52,15 @@ class Library:
         """Find runs, the served model's own one first."""
         own = self._served.parent.parent
         found = [Place(own.name, own, True)] if _is_run(own) else []
-        return found + [
-            Place(path.name, path, False)
-            for path in self._children()
-            if _is_run(path) and path != own
-        ]
+        return (
+            found
+            + [
+                Place(path.name, path, False)
+                for path in self._children()
+                if _is_run(path) and path != own
+            ]
+            + self._of_jobs(own)
+        )
 
     def catalogues(self) -> list[Place]:
         """Find catalogues of neurons, the served model's own one first."""
@@ -71,13 +77,29 @@ class Library:
                     break
         return found
 
-    def _children(self) -> list[Path]:
-        """Folders of the folder of runs, itself included; links that lead out are left out."""
-        folder = self._folder
-        if folder is None or not folder.is_dir():
+    def _of_jobs(self, own: Path) -> list[Place]:
+        """Runs that jobs of this server made."""
+        if self._jobs is None or not self._jobs.is_dir():
             return []
-        paths = sorted(path for path in folder.iterdir() if _is_plain(path))[:MAX_FOUND]
-        return [path for path in (folder, *paths) if path.resolve() == path]
+        paths = [path for path in _children(self._jobs)[1:] if (path / "run").resolve() != own]
+        return [Place(path.name, path / "run", False) for path in paths if _is_run(path / "run")]
+
+    def folders(self, other: Path) -> list[Path]:
+        """Folders in the folder of runs and in another one; links that lead out are left out."""
+        found = {path.name: path for path in _children(other.resolve())}
+        return list((found | {path.name: path for path in self._children()}).values())
+
+    def _children(self) -> list[Path]:
+        """Folders of the folder of runs, itself included."""
+        return [] if self._folder is None else _children(self._folder)
+
+
+def _children(folder: Path) -> list[Path]:
+    """Folders of a folder, itself included; links that lead out are left out."""
+    if not folder.is_dir():
+        return []
+    paths = sorted(path for path in folder.iterdir() if _is_plain(path))[:MAX_FOUND]
+    return [path for path in (folder, *paths) if path.resolve() == path]
 
 
 def _is_plain(path: Path) -> bool:

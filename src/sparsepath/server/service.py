@@ -48,7 +48,7 @@ class Service:
     ) -> None:
         self.model, self.options, self.metrics = model, options, Metrics()
         self.database = database
-        self.library = Library(model.folder, options.runs)
+        self.library = Library(model.folder, options.runs, options.store)
         self.shelf = Shelf()
         desk = None if options.login is None else Desk(database, options.login)
         self.doorkeeper = Doorkeeper(database, demands_keys=options.demands_keys, desk=desk)

@@ -58,6 +58,7 @@ class Start(BaseModel):
     model: Model
     machine: Machine
     n_runs: int
+    max_upload_mb: int = Field(description="Of a table that is sent, in 10^6 bytes.")
     n_catalogues: int
     is_steerable: bool = Field(description="Whether neurons of the model can be edited here.")
 
@@ -72,6 +73,7 @@ def start(service: Served, who: Annotated[Principal, Depends(asker("viewer"))]) 
         person=who.person if who.key is None and who != LOCAL else None,
         model=told_model(service),
         machine=_machine(),
+        max_upload_mb=service.options.max_upload_mb,
         n_runs=len(service.library.runs()),
         n_catalogues=len(service.library.catalogues()),
         is_steerable=service.steering.subject is not None,

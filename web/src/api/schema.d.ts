@@ -304,6 +304,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/training": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Training
+         * @description Begin a training by a recipe on built-in data; it waits where others run.
+         */
+        post: operations["begin_training_api_v1_jobs_training_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{id}": {
         parameters: {
             query?: never;
@@ -362,6 +382,46 @@ export interface paths {
         get: operations["watch_job_api_v1_jobs__id__events_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Job
+         * @description Let a training write a checkpoint and stop; `resume` goes on from there.
+         */
+        post: operations["pause_job_api_v1_jobs__id__pause_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Job
+         * @description Let a paused training go on from its checkpoint, when it is its turn.
+         */
+        post: operations["resume_job_api_v1_jobs__id__resume_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -930,6 +990,46 @@ export interface paths {
          * @description Answer a text with a sparse classifier, without and with edits that need not be saved.
          */
         post: operations["try_steering_api_v1_steering_try_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trainings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Trainings
+         * @description List trainings that can be looked at.
+         */
+        get: operations["list_trainings_api_v1_trainings_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trainings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Training
+         * @description Give a training's losses, rates, neurons and events, and the time that is left.
+         */
+        get: operations["show_training_api_v1_trainings__id__get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1821,6 +1921,30 @@ export interface components {
             value: number | null;
         };
         /**
+         * EvaluationLine
+         * @description A look at rows that weights are not fitted on.
+         */
+        EvaluationLine: {
+            /** Loss Nats */
+            loss_nats: number;
+            /** Part */
+            part: string;
+            /** Step */
+            step: number;
+        };
+        /**
+         * EventLine
+         * @description Something that happened, such as `resumed`.
+         */
+        EventLine: {
+            /** Step */
+            step: number;
+            /** Time */
+            time: string | null;
+            /** What */
+            what: string;
+        };
+        /**
          * Example
          * @description A firing with the tokens around it.
          */
@@ -2039,7 +2163,7 @@ export interface components {
              * State
              * @enum {string}
              */
-            state: "queued" | "running" | "cancelling" | "done" | "failed" | "cancelled";
+            state: "queued" | "running" | "pausing" | "paused" | "cancelling" | "done" | "failed" | "cancelled";
             /**
              * Told
              * @description Why it failed, with the end of its log.
@@ -3293,6 +3417,28 @@ export interface components {
             when_passed: "promote" | "ask";
         };
         /**
+         * SiteLine
+         * @description What the neurons of a sparse site did since the look before.
+         */
+        SiteLine: {
+            /**
+             * Always
+             * @description Share that (nearly) always fired.
+             */
+            always: number;
+            /**
+             * Dead
+             * @description Share that never fired.
+             */
+            dead: number;
+            /** K */
+            k: number;
+            /** Site */
+            site: string;
+            /** Step */
+            step: number;
+        };
+        /**
          * SiteOut
          * @description A site whose entries can be edited.
          */
@@ -3383,6 +3529,11 @@ export interface components {
              */
             is_steerable: boolean;
             machine: components["schemas"]["Machine"];
+            /**
+             * Max Upload Mb
+             * @description Of a table that is sent, in 10^6 bytes.
+             */
+            max_upload_mb: number;
             model: components["schemas"]["Model"];
             /** N Catalogues */
             n_catalogues: number;
@@ -3459,6 +3610,26 @@ export interface components {
              * @description To which presets and policies belong.
              */
             weights_sha256: string | null;
+        };
+        /**
+         * StepPoint
+         * @description Some steps on end, and what they had in the mean.
+         */
+        StepPoint: {
+            /**
+             * Keep
+             * @description Share of the sources that attention kept.
+             */
+            keep: number;
+            /** Loss Nats */
+            loss_nats: number;
+            /** Lr */
+            lr: number;
+            /**
+             * Step
+             * @description The last of them.
+             */
+            step: number;
         };
         /**
          * StreamOptions
@@ -3745,6 +3916,102 @@ export interface components {
             share: number;
             /** Text */
             text: string;
+        };
+        /**
+         * TrainingAsked
+         * @description What is trained.
+         */
+        TrainingAsked: {
+            /**
+             * Name
+             * @default training
+             */
+            name: string;
+            /**
+             * Recipe
+             * @description A recipe, as TOML.
+             */
+            recipe: string;
+        };
+        /**
+         * TrainingCurve
+         * @description A training, ready to draw.
+         */
+        TrainingCurve: {
+            /** Evaluations */
+            evaluations: components["schemas"]["EvaluationLine"][];
+            /** Events */
+            events: components["schemas"]["EventLine"][];
+            /**
+             * Left S
+             * @description Seconds that the other steps will take.
+             */
+            left_s: number | null;
+            /** Neurons */
+            neurons: components["schemas"]["SiteLine"][];
+            /**
+             * Of
+             * @description Steps in all; null: not known.
+             */
+            of: number | null;
+            /**
+             * Step
+             * @description Steps done.
+             */
+            step: number;
+            /** Steps */
+            steps: components["schemas"]["StepPoint"][];
+            /** Task */
+            task: string | null;
+            /**
+             * Tokens Per S
+             * @description Over the last steps.
+             */
+            tokens_per_s: number | null;
+            /**
+             * Wall S
+             * @description Over all starts, without pauses.
+             */
+            wall_s: number;
+        };
+        /**
+         * TrainingLine
+         * @description A training in a list.
+         */
+        TrainingLine: {
+            /**
+             * Id
+             * @description By which it is asked for: of its job, or the folder's name.
+             */
+            id: string;
+            /** @description null: it was begun on the command line. */
+            job: components["schemas"]["JobOut"] | null;
+            /** Name */
+            name: string;
+        };
+        /**
+         * TrainingList
+         * @description Trainings, the newest job first, then those of the command line by name.
+         */
+        TrainingList: {
+            /** Trainings */
+            trainings: components["schemas"]["TrainingLine"][];
+        };
+        /**
+         * TrainingOut
+         * @description A training and how it goes.
+         */
+        TrainingOut: {
+            curve: components["schemas"]["TrainingCurve"];
+            /**
+             * Id
+             * @description By which it is asked for: of its job, or the folder's name.
+             */
+            id: string;
+            /** @description null: it was begun on the command line. */
+            job: components["schemas"]["JobOut"] | null;
+            /** Name */
+            name: string;
         };
         /**
          * TriedOut
@@ -4436,6 +4703,39 @@ export interface operations {
             };
         };
     };
+    begin_training_api_v1_jobs_training_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrainingAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     show_job_api_v1_jobs__id__get: {
         parameters: {
             query?: never;
@@ -4546,6 +4846,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    pause_job_api_v1_jobs__id__pause_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    resume_job_api_v1_jobs__id__resume_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
             };
             /** @description Validation Error */
             422: {
@@ -5406,6 +5768,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TriedOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_trainings_api_v1_trainings_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingList"];
+                };
+            };
+        };
+    };
+    show_training_api_v1_trainings__id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingOut"];
                 };
             };
             /** @description Validation Error */

@@ -12,6 +12,8 @@ function screens(start: Start | null): { path: string; word: Key }[] {
   if (!start) return [];
   const found: { path: string; word: Key }[] = [{ path: "/", word: "nav.start" }];
   if (start.n_runs) found.push({ path: "/poc", word: "nav.poc" });
+  if (start.role === "operator" || start.role === "admin")
+    found.push({ path: "/train", word: "nav.train" });
   if (start.model.labels.length) found.push({ path: "/why", word: "nav.why" });
   if (start.n_catalogues) found.push({ path: "/neurons", word: "nav.neurons" });
   if (start.is_steerable) found.push({ path: "/steer", word: "nav.steer" });

@@ -4,6 +4,7 @@ import { get, type RunLine, type Schemas, type Start } from "../api/client";
 import { linkTo } from "../lib/address";
 import { Command } from "../parts/Command";
 import { Loading, Trouble } from "../parts/Notice";
+import { Upload } from "../parts/start/Upload";
 import { useWords } from "../words";
 
 export default function StartScreen({ start }: { start: Start }) {
@@ -25,6 +26,7 @@ export default function StartScreen({ start }: { start: Start }) {
           </Link>
         ) : null}
       </section>
+      <Upload start={start} />
       <div className="columns">
         <div>
           <Runs />

@@ -1,5 +1,6 @@
 import { steer } from "./steer.en";
 import { governEn } from "./govern.en";
+import { train } from "./train.en";
 
 export const en = {
   ...governEn,
@@ -268,4 +269,5 @@ export const en = {
   "neuron.said.disagree": "disagrees with the automatic label",
   "neuron.said.label": "calls it \u201c{label}\u201d",
   ...steer,
+  ...train,
 };

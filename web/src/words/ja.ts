@@ -1,4 +1,5 @@
 import { steer } from "./steer.ja";
+import { train } from "./train.ja";
 import type { Words } from ".";
 import { governJa } from "./govern.ja";
 
@@ -269,4 +270,5 @@ export const ja: Words = {
   "neuron.said.disagree": "自動のラベルに反対",
   "neuron.said.label": "「{label}」と呼ぶ",
   ...steer,
+  ...train,
 };

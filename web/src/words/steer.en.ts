@@ -107,6 +107,8 @@ export const steer = {
   "steer.sweep.earlier": "Earlier measurements",
   "steer.job.queued": "waits",
   "steer.job.running": "runs",
+  "steer.job.pausing": "is being paused",
+  "steer.job.paused": "paused",
   "steer.job.cancelling": "is being stopped",
   "steer.job.done": "done",
   "steer.job.failed": "failed",

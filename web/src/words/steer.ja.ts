@@ -109,6 +109,8 @@ export const steer: Record<keyof typeof english, string> = {
   "steer.sweep.earlier": "以前の測定",
   "steer.job.queued": "待機中",
   "steer.job.running": "測定中",
+  "steer.job.pausing": "一時停止処理中",
+  "steer.job.paused": "一時停止中",
   "steer.job.cancelling": "停止処理中",
   "steer.job.done": "完了",
   "steer.job.failed": "失敗",

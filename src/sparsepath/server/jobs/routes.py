@@ -107,7 +107,7 @@ async def list_jobs(service: Served, _who: Operator) -> JobsOut:
 @router.get("/{id}")
 async def show_job(service: Served, _who: Operator, id: Id) -> JobOut:
     """Say how a job goes."""
-    return told_job(service, await _found(service, id))
+    return told_job(service, await found_job(service, id))
 
 
 @router.get("/{id}/events", response_class=StreamingResponse)
@@ -118,7 +118,7 @@ async def watch_job(
     last_event_id: Annotated[str, Header(max_length=20)] = "0",
 ) -> StreamingResponse:
     """Send a job's state and the lines of its log as they come, as server-sent events."""
-    await _found(service, id)
+    await found_job(service, id)
     offset = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else 0
     events = _events(service, id, min(offset, 2**62))
     return StreamingResponse(events, media_type="text/event-stream")
@@ -127,20 +127,20 @@ async def watch_job(
 @router.post("/{id}/cancel")
 async def cancel_job(service: Served, _who: Operator, id: Id) -> JobOut:
     """End a job; what it has done is kept in its run folder."""
-    job = await _found(service, id)
+    job = await found_job(service, id)
     if not await asyncio.to_thread(service.jobs.cancel, job):
-        again = await _found(service, id)
+        again = await found_job(service, id)
         if again.state in ENDED:
             raise Problem(409, "ended", f"the job is {again.state} already", fix="nothing to do")
         await asyncio.to_thread(service.jobs.cancel, again)
     service.jobs.wake()
-    return told_job(service, await _found(service, id))
+    return told_job(service, await found_job(service, id))
 
 
 @router.delete("/{id}", status_code=204)
 async def forget_job(service: Served, who: Operator, id: Id) -> None:
     """Delete a job that has ended, with its table, its log and its run folder."""
-    job = await _found(service, id)
+    job = await found_job(service, id)
     if not await asyncio.to_thread(delete_job, service.database, job, by=who.name):
         raise Problem(409, "not_ended", f"the job is {job.state}", fix="cancel it first")
     await asyncio.to_thread(service.jobs.clear, id)
@@ -177,7 +177,12 @@ def _event(name: str, content: dict[str, Any], id_: int | None = None) -> str:
     return f"{number}event: {name}\ndata: {json.dumps(content)}\n\n"
 
 
-async def _found(service: Service, id_: str) -> Job:
+async def found_job(service: Service, id_: str) -> Job:
+    """Find a job.
+
+    Raises:
+        Problem: if there is none.
+    """
     job = await asyncio.to_thread(find_job, service.database, id_)
     if job is None:
         raise Problem(404, "no_job", "there is no such job", fix="see /api/v1/jobs")

@@ -37,6 +37,9 @@ IDLE_EVERY_S: Final = 5.0
 GRACE_S: Final = 15.0
 """Time for a job to save what is done, once it is asked to stop."""
 
+_GOING: Final = ("running", "pausing", "cancelling")
+"""States of jobs that have a process."""
+
 _STOPPED: Final = (130, -signal.SIGINT)
 """Exit codes of commands that were interrupted."""
 
@@ -107,7 +110,7 @@ class Runner:
     def look(self) -> bool:
         """Note which jobs ended, and begin some that wait; say whether any is going on."""
         jobs = list_jobs(self._database, self.home)
-        running = [job for job in jobs if job.state in {"running", "cancelling"}]
+        running = [job for job in jobs if job.state in _GOING]
         n = 0
         for job in running:
             if process.is_alive(job.process):
@@ -122,14 +125,29 @@ class Runner:
 
     def cancel(self, job: Job) -> bool:
         """End a job; say whether it was still to be ended."""
-        if job.state == "queued":
+        if job.state in {"queued", "paused"}:
             return change_job(self._database, job, state="cancelled", ended=now())
-        if job.state != "running":
+        if job.state not in {"running", "pausing"}:
             return job.state == "cancelling"
         if not change_job(self._database, job, state="cancelling"):
             return False
         process.send(job.process, signal.SIGINT)
         return True
+
+    def pause(self, job: Job) -> bool:
+        """Let a job save what is done and stop until `resume`; say whether it could."""
+        if job.state == "queued":
+            return change_job(self._database, job, state="paused")
+        if job.state != "running" or not change_job(self._database, job, state="pausing"):
+            return job.state == "pausing"
+        process.send(job.process, signal.SIGINT)
+        return True
+
+    def resume(self, job: Job) -> bool:
+        """Let a paused job wait for its turn; say whether it could. Its attempts count anew."""
+        if job.state != "paused":
+            return False
+        return change_job(self._database, job, state="queued", process=None, attempts=0)
 
     def clear(self, id_: str) -> None:
         """Delete the files of a job."""
@@ -152,8 +170,9 @@ class Runner:
         self._own[job.id] = child
         marked = process.mark(child.pid) or f"{child.pid}:ended"
         if not change_job(self._database, begun, process=marked):
-            # Somebody cancelled it meanwhile.
-            change_job(self._database, begun._replace(state="cancelling"), process=marked)
+            # Somebody cancelled or paused it meanwhile.
+            for state in ("cancelling", "pausing"):
+                change_job(self._database, begun._replace(state=state), process=marked)
             process.send(marked, signal.SIGINT)
         log("job begun", job=job.id, what=job.kind, attempt=job.attempts + 1)
         return True
@@ -168,6 +187,8 @@ class Runner:
             change_job(self._database, job, state="cancelled", ended=now(), exit_code=code)
         elif code == 0:
             change_job(self._database, job, state="done", ended=now(), exit_code=0)
+        elif job.state == "pausing" and (code in _STOPPED or code is None):
+            change_job(self._database, job, state="paused", process=None)
         elif code in _STOPPED or (code is None and job.attempts < ATTEMPTS):
             change_job(self._database, job, state="queued", process=None)
         elif code is None:
@@ -182,7 +203,7 @@ class Runner:
 
     def _hurry(self, job: Job) -> None:
         """Kill a job that was asked to end and does not."""
-        if job.state == "cancelling":
+        if job.state in {"cancelling", "pausing"}:
             since = self._asked_s.setdefault(job.id, time.monotonic())
             if time.monotonic() - since > GRACE_S:
                 process.send(job.process, signal.SIGKILL)
@@ -190,5 +211,5 @@ class Runner:
     def _put_back(self) -> None:
         """Note how the jobs ended that were begun here."""
         for job in list_jobs(self._database, self.home):
-            if job.id in self._own and job.state in {"running", "cancelling"}:
+            if job.id in self._own and job.state in _GOING:
                 self._ended(job)

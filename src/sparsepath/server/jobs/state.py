@@ -14,7 +14,9 @@ from sparsepath.audit.record import Draft
 from sparsepath.audit.tables import HEADS, JOBS
 from sparsepath.errors import ConfigError
 
-State = Literal["queued", "running", "cancelling", "done", "failed", "cancelled"]
+State = Literal[
+    "queued", "running", "pausing", "paused", "cancelling", "done", "failed", "cancelled"
+]
 
 ENDED: Final[tuple[State, ...]] = ("done", "failed", "cancelled")
 

@@ -1,0 +1,63 @@
+"""`/api/v1/jobs/training`: trainings are begun; any job that goes on from files may pause."""
+
+import asyncio
+
+from fastapi import APIRouter
+
+from sparsepath.errors import RunError
+from sparsepath.server.jobs.poc import check_installed
+from sparsepath.server.jobs.routes import Id, JobOut, Operator, found_job, told_job
+from sparsepath.server.jobs.state import Job, add_job, new_job
+from sparsepath.server.jobs.training import KIND, TrainingAsked, options_of, write_recipe
+from sparsepath.server.problems import Problem
+from sparsepath.server.service import Served, Service
+
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+
+
+@router.post("/training", status_code=201)
+async def begin_training(asked: TrainingAsked, service: Served, who: Operator) -> JobOut:
+    """Begin a training by a recipe on built-in data; it waits where others run."""
+    check_installed()
+    name = "".join(char for char in asked.name if char.isprintable()) or "training"
+    job = new_job(KIND, name, options_of(asked), by=who.name, home=service.jobs.home)
+    try:
+        await asyncio.to_thread(_kept, service, job, asked)
+    except BaseException:
+        service.jobs.clear(job.id)
+        raise
+    service.jobs.wake()
+    return told_job(service, job)
+
+
+@router.post("/{id}/pause")
+async def pause_job(service: Served, _who: Operator, id: Id) -> JobOut:
+    """Let a training write a checkpoint and stop; `resume` goes on from there."""
+    job = await found_job(service, id)
+    if job.kind != KIND:
+        raise Problem(409, "no_pause", f"a job of the kind {job.kind} cannot pause", fix="cancel")
+    if not await asyncio.to_thread(service.jobs.pause, job):
+        raise Problem(409, "not_running", f"the training is {job.state}", fix="look at it again")
+    service.jobs.wake()
+    return told_job(service, await found_job(service, id))
+
+
+@router.post("/{id}/resume")
+async def resume_job(service: Served, _who: Operator, id: Id) -> JobOut:
+    """Let a paused training go on from its checkpoint, when it is its turn."""
+    job = await found_job(service, id)
+    if not await asyncio.to_thread(service.jobs.resume, job):
+        raise Problem(409, "not_paused", f"the job is {job.state}", fix="look at it again")
+    service.jobs.wake()
+    return told_job(service, await found_job(service, id))
+
+
+def _kept(service: Service, job: Job, asked: TrainingAsked) -> None:
+    try:
+        write_recipe(asked, service.jobs.folder(job.id))
+    except OSError as err:
+        raise RunError(
+            f"the recipe cannot be kept: {err.strerror}",
+            hint="see that the disk of --store has room and may be written to",
+        ) from err
+    add_job(service.database, job)
