@@ -53,6 +53,11 @@ ARMS: dict[str, tuple[str, ...]] = {
     ),
     "dense, subsampled attention": SUBSAMPLED,
     "all sites": EVERYWHERE,
+    "all sites, by magnitude but at block_out": (
+        *EVERYWHERE,
+        "topk.by={attn_in='magnitude', attn_out='magnitude', mlp_in='magnitude', "
+        "mlp_hidden='magnitude'}",
+    ),
     "all sites, by magnitude": (*EVERYWHERE, "topk.by=magnitude"),
     "all sites, by magnitude, straight-through": (
         *EVERYWHERE,
@@ -62,7 +67,7 @@ ARMS: dict[str, tuple[str, ...]] = {
 }
 """Changes of the recipe. An eighth of the entries stays wherever a site is sparse."""
 
-TARGETS = {"block_out, by magnitude": 1.0, "all sites, by magnitude": 3.0}
+TARGETS = {"block_out": 1.0, "block_out, by magnitude": 1.0, "all sites, by magnitude": 3.0}
 """Per cent of bits per byte that may be lost."""
 
 
