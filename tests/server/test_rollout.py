@@ -60,7 +60,7 @@ def opened(place: str) -> Iterator[Database]:
         yield database
 
 
-def until(holds: Callable[[], bool], seconds: float = 15.0) -> float:
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> float:
     """Wait; give the seconds that it took."""
     begun = time.monotonic()
     while not holds():
