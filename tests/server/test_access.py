@@ -70,6 +70,7 @@ ROUTES: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/runs/{run}"): "viewer",
     ("GET", "/api/v1/runs/{run}/compare"): "viewer",
     ("GET", "/api/v1/runs/{run}/rows"): "reviewer",
+    ("GET", "/api/v1/runs/{run}/pathways"): "viewer",
     ("GET", "/api/v1/concepts"): "viewer",
     ("GET", "/api/v1/concepts/{catalogue}"): "viewer",
     ("GET", "/api/v1/concepts/{catalogue}/neurons"): "viewer",

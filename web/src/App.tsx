@@ -14,6 +14,7 @@ const WhyScreen = lazy(() => import("./screens/WhyScreen"));
 const GovernScreen = lazy(() => import("./screens/GovernScreen"));
 const NeuronsScreen = lazy(() => import("./screens/NeuronsScreen"));
 const TrainScreen = lazy(() => import("./screens/TrainScreen"));
+const PathwaysScreen = lazy(() => import("./screens/PathwaysScreen"));
 const SteerScreen = lazy(() => import("./screens/SteerScreen"));
 
 export function App() {
@@ -81,6 +82,9 @@ function Screens({ start }: { start: Start }) {
       </Route>
       <Route path="/neurons">
         <NeuronsScreen start={start} />
+      </Route>
+      <Route path="/pathways">
+        <PathwaysScreen />
       </Route>
       <Route path="/train">
         <TrainScreen start={start} />

@@ -17,6 +17,7 @@ from sparsepath.server import (
     models,
     openai,
     page,
+    pathways,
     policies,
     policy_files,
     records,
@@ -37,10 +38,11 @@ from sparsepath.server.service import Service
 from sparsepath.server.steering import routes as steering_routes
 from sparsepath.version import __version__
 
-ASKED = (health, models, classify, openai, start, runs, compare, concepts, steering_routes)
+ASKED = (health, models, classify, openai, start)
+SHOWN = (runs, compare, pathways, concepts, steering_routes)
 GOVERNING = (policies, policy_files, review, rollout_routes, records, job_routes)
 TRAINING = (training_routes, trainings)
-PARTS = (*ASKED, login_routes, *GOVERNING, *TRAINING, page)
+PARTS = (*ASKED, *SHOWN, login_routes, *GOVERNING, *TRAINING, page)
 
 ROUTERS = tuple(part.router for part in PARTS)
 """Every route."""

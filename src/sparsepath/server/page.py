@@ -24,7 +24,7 @@ GOVERN: Final = (
 )
 """Addresses of the screen *Govern*, one a question."""
 
-SCREENS: Final = ("/", "/poc", "/why", "/neurons", "/steer", "/train", *GOVERN)
+SCREENS: Final = ("/", "/poc", "/pathways", "/why", "/neurons", "/steer", "/train", *GOVERN)
 """Addresses of screens; all get the same document."""
 
 POLICY: Final = (

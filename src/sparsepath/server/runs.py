@@ -90,8 +90,8 @@ def show_run(
 ) -> RunDetails:
     """Give every candidate of a run with its quality and cost, and what else was measured."""
     place = open_run(service, run)
-    manifest = _maybe(place.path, MANIFEST, RunManifest)
-    analysis = _maybe(place.path, ANALYSIS, Analysis) or Analysis()
+    manifest = maybe_read(place.path, MANIFEST, RunManifest)
+    analysis = maybe_read(place.path, ANALYSIS, Analysis) or Analysis()
     source = manifest.data_path if manifest else None
     return RunDetails(
         name=place.name,
@@ -102,7 +102,7 @@ def show_run(
         wall_s=manifest.wall_s if manifest else None,
         base_model=manifest.base_model if manifest else None,
         data_name=Path(source).name if source else None,
-        results=_maybe(place.path, RESULTS, Results),
+        results=maybe_read(place.path, RESULTS, Results),
         dataset=analysis.dataset,
         per_label=analysis.per_label,
         controls_note=analysis.controls_note,
@@ -111,7 +111,7 @@ def show_run(
     )
 
 
-def _maybe(folder: Path, name: str, kind: type[ArtifactT]) -> ArtifactT | None:
+def maybe_read(folder: Path, name: str, kind: type[ArtifactT]) -> ArtifactT | None:
     """Read a file of a run that may not be there yet; errors do not tell where it lies.
 
     Raises:
@@ -129,8 +129,8 @@ def _line(place: Place) -> RunLine:
     """Sum a run up; one that cannot be read says why."""
     manifest, results, trouble = None, None, None
     try:
-        manifest = _maybe(place.path, MANIFEST, RunManifest)
-        results = _maybe(place.path, RESULTS, Results)
+        manifest = maybe_read(place.path, MANIFEST, RunManifest)
+        results = maybe_read(place.path, RESULTS, Results)
     except RunError as err:
         trouble = err.message
     chosen = None

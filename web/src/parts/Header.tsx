@@ -11,7 +11,9 @@ const THEME = "sparsepath.theme";
 function screens(start: Start | null): { path: string; word: Key }[] {
   if (!start) return [];
   const found: { path: string; word: Key }[] = [{ path: "/", word: "nav.start" }];
-  if (start.n_runs) found.push({ path: "/poc", word: "nav.poc" });
+  if (start.n_runs) {
+    found.push({ path: "/poc", word: "nav.poc" }, { path: "/pathways", word: "nav.pathways" });
+  }
   if (start.role === "operator" || start.role === "admin")
     found.push({ path: "/train", word: "nav.train" });
   if (start.model.labels.length) found.push({ path: "/why", word: "nav.why" });

@@ -1,9 +1,11 @@
 import { steer } from "./steer.en";
 import { governEn } from "./govern.en";
+import { pathways } from "./pathways.en";
 import { train } from "./train.en";
 
 export const en = {
   ...governEn,
+  ...pathways,
   "app.skip": "Skip to the content",
   "app.nav": "Screens",
   "app.language": "Language",

@@ -1,10 +1,12 @@
 import { steer } from "./steer.ja";
+import { pathways } from "./pathways.ja";
 import { train } from "./train.ja";
 import type { Words } from ".";
 import { governJa } from "./govern.ja";
 
 export const ja: Words = {
   ...governJa,
+  ...pathways,
   "app.skip": "本文へ移動",
   "app.nav": "画面",
   "app.language": "言語",
