@@ -27,8 +27,8 @@ from sparsepath.artifacts.catalogue_write import NeuronRow, new_catalogue
 from sparsepath.artifacts.neuron import Neuron
 from sparsepath.artifacts.provenance import machine, package_versions
 from sparsepath.concepts.build import build_catalogue
+from sparsepath.concepts.language import BATCH_TOKENS
 from sparsepath.concepts.options import CatalogueOptions
-from sparsepath.concepts.record import BATCH_TOKENS
 from sparsepath.data.corpus import documents
 from sparsepath.models.language import fresh_llama, fresh_topk, train_byte_tokenizer
 from sparsepath.models.language_folder import read_language_model
