@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 if sys.argv[1:2] == ["litserve"]:  # its workers import this file anew, and need the class
     import litserve as ls
@@ -15,21 +16,21 @@ if sys.argv[1:2] == ["litserve"]:  # its workers import this file anew, and need
     class Api(ls.LitAPI):
         """The engine, asked for batches."""
 
-        def setup(self, device):
+        def setup(self, device: str) -> None:
             """Load the model."""
             from sparsepath.runtime.engine import load_engine
 
             self.engine = load_engine(Path(sys.argv[2]))
 
-        def decode_request(self, request):
+        def decode_request(self, request: dict[str, str]) -> str:
             """Read a request."""
             return request["text"]
 
-        def predict(self, texts):
+        def predict(self, texts: list[str]) -> list[list[float]]:
             """Answer a batch."""
             return [row.tolist() for row in self.engine.answer(texts, 32).probabilities]
 
-        def encode_response(self, output):
+        def encode_response(self, output: list[float]) -> dict[str, list[float]]:
             """Write an answer."""
             return {"probabilities": output}
 
@@ -46,13 +47,15 @@ def mlflow(model: str, port: int) -> None:
     import mlflow.pyfunc
 
     class Model(mlflow.pyfunc.PythonModel):
-        def load_context(self, context):
+        def load_context(self, context: object) -> None:
             from sparsepath.runtime.engine import load_engine
 
             # Where it lies: a cascade's parts are beside its own folder, and not copied with it.
             self.engine = load_engine(Path(model))
 
-        def predict(self, context, model_input, params=None):
+        def predict(
+            self, context: object, model_input: Any, params: dict[str, Any] | None = None
+        ) -> Any:
             texts = [str(text) for text in model_input["text"]]
             return self.engine.answer(texts, 32).probabilities
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from sparsepath.artifacts.analysis import Analysis
@@ -221,7 +222,13 @@ def _full(task: Task, runs: Sequence[Run]) -> list[_Figure]:
         n += run.results.data.rows_test
     pooled = wilson_interval(round(statistics.fmean(accuracies) * n), n)
     found = [
-        _Figure("full model, accuracy", accuracies, "", task.accuracy_target, ci95=tuple(pooled))
+        _Figure(
+            "full model, accuracy",
+            accuracies,
+            "",
+            task.accuracy_target,
+            ci95=(pooled[0], pooled[1]),
+        )
     ]
     for control in ("tf-idf", "frozen-encoder", "word-embeddings"):
         leads = [
@@ -384,12 +391,13 @@ def _have_same_rows(runs: Sequence[Run]) -> bool:
     return all(rows == found[0] for rows in found)
 
 
-def _is_right(run: Run, name: str) -> np.ndarray:
+def _is_right(run: Run, name: str) -> NDArray[np.float64]:
     """Which rows of the whole test file a candidate has right, as 0 or 1."""
     rows = json.loads((run.place / "work" / "rows.json").read_text(encoding="utf-8"))
     truth = np.array([rows["label_ids"][i] for i in rows["test"]])
     order = np.argsort([rows["row_ids"][i] for i in rows["test"]])
-    return (_labels(run, name) == truth[order]).astype(float)
+    found: NDArray[np.float64] = (_labels(run, name) == truth[order]).astype(float)
+    return found
 
 
 def _labels(run: Run, name: str) -> np.ndarray:

@@ -174,7 +174,8 @@ def largest_error(way: Way, n: int) -> float:
     """Compare value and gradients with the definition in float64, on two heads."""
     given = projections(n, 2)
     visible = way.visible()
-    found, wanted = [], []
+    found: list[Tensor] = []
+    wanted: list[Tensor] = []
     for attend, dtype, results in (
         (way.attend, torch.float32, found),
         (lambda q, k, v: reference.attend(q, k, v, visible), torch.float64, wanted),

@@ -189,7 +189,8 @@ def saved(model: Any, folder: Path) -> Path:
 
 def prompt(number: int) -> list[int]:
     """Draw a prompt."""
-    return np.random.default_rng(number).integers(0, 300, PROMPT).tolist()
+    ids: list[int] = np.random.default_rng(number).integers(0, 300, PROMPT).tolist()
+    return ids
 
 
 def by_transformers(model: Any) -> Callable[[int], object]:

@@ -18,9 +18,10 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "concepts"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import planted
+from tests.concepts import planted
+
 from _trainings import gain_row
 from sparsepath.artifacts.benchmark import write_rows
 from sparsepath.artifacts.catalogue import Catalogue
@@ -93,7 +94,7 @@ def distances(place: Path, seed: int, n_checkpoints: int) -> list[int]:
         catalogue.close()
     told = {life.neuron.index: life.settled_at for life in lives}
     return [
-        n_checkpoints if (name := told[i]) is None else abs(names.index(name) - first)
+        n_checkpoints if (at := told[i]) is None else abs(names.index(at) - first)
         for i, first in enumerate(truth)
     ]
 

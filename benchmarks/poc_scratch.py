@@ -13,6 +13,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -22,6 +23,7 @@ from sparsepath.artifacts.provenance import machine, now_utc, package_versions
 from sparsepath.config import PocOptions
 from sparsepath.models.save import load_classifier
 from sparsepath.poc import distil
+from sparsepath.poc.lessons import find_lessons
 from sparsepath.poc.plan import TimePlan
 from sparsepath.poc.progress import Progress
 from sparsepath.poc.state import load_state
@@ -80,8 +82,7 @@ def _gap(run: Run) -> tuple[float, float]:
     chosen = sorted(chosen, key=lambda name: work.state.draft(name).predicted_ms or 0.0)[:2]
     name = f"scratch-{chosen[1]}"
     if not (work.path(MODELS_FOLDER) / name).exists():
-        lessons = distil._lessons(work, 0.0)
-        distil._run_controls(work, chosen, lessons, math.inf)
+        distil._run_controls(work, chosen, find_lessons(work, 0.0), math.inf)
     twin = load_classifier(work.path(f"{MODELS_FOLDER}/{name}")).model
     score = score_on(work.test.encoded, work.test.labels, work.pad_id)(twin)
     return float(_is_right(run, chosen[1]).mean()), score.accuracy
@@ -91,9 +92,9 @@ def _workspace(run: Run) -> Workspace:
     """Open a finished run."""
     state = load_state(run.place)
     assert state is not None, f"{run.place} holds no run"
-    known = {key: value for key, value in state.options.items() if value is not None}
-    paths = {key: Path(known[key]) for key in ("data", "test") if key in known}
-    options = PocOptions(**{**known, **paths, "out": run.place})
+    known: dict[str, Any] = {k: v for k, v in state.options.items() if v is not None}
+    known |= {key: Path(known[key]) for key in ("data", "test") if key in known}
+    options = PocOptions(**(known | {"out": run.place}))
     plan = TimePlan(1e6, 0.0)
     return Workspace(options, state, plan, Progress(plan))
 

@@ -71,8 +71,8 @@ def compared(given: argparse.Namespace, table: Path) -> list[BenchmarkRow]:
     options = {"metrics": ("sparse-probing",), "rows": given.rows, "length": 64, "ks": KS}
     told: dict[str, list[FeatureMetrics]] = {"TopK neurons": []}
     for model in given.sparse:
-        found = measure_concepts(model, table, MeasureOptions(**options))
-        told["TopK neurons"].append(found)
+        own = measure_concepts(model, table, MeasureOptions(**options))
+        told["TopK neurons"].append(own)
     layers = tuple(sorted({int(row.site[1:3]) for row in told["TopK neurons"][0].rows}))
     (k,) = told["TopK neurons"][0].k.values()
     all_entries = MeasureOptions(**options, layers=layers)

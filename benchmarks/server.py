@@ -26,6 +26,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
 from sparsepath.artifacts.provenance import machine, now_utc, package_versions
@@ -112,7 +113,12 @@ def record_ms() -> float:
         with tempfile.TemporaryDirectory() as place, open_database(f"{place}/log.db") as database:
             journal = Journal(database, keep_texts=False, metrics=Metrics())
             running = asyncio.create_task(journal.run())
-            facts = {"label": "a", "probability": 0.5, "by": "local", "latency_ms": 1.0}
+            facts: dict[str, JsonValue] = {
+                "label": "a",
+                "probability": 0.5,
+                "by": "local",
+                "latency_ms": 1.0,
+            }
             times = []
             for _ in range(500):
                 begun = time.perf_counter()
@@ -213,7 +219,7 @@ def table(
     what = f"{given.clients} clients, closed loop"
 
     def row(figure: str, value: float | None, unit: str, better: str, **more: Any) -> BenchmarkRow:
-        return BenchmarkRow(figure=figure, value=value, unit=unit, better=better, **common, **more)  # type: ignore[arg-type]
+        return BenchmarkRow(figure=figure, value=value, unit=unit, better=better, **common, **more)
 
     rows = [
         row(f"classify, {what}: share of the bare engine", ours["rate"] / bare, "x", "higher",

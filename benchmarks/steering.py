@@ -280,12 +280,16 @@ def neurons_before(
         if ids:
             runs.run(np.array(ids, np.int32), Cache(engine.shape, len(ids)), 0)
             n += len(ids)
-    found = {}
+    found: dict[str, list[tuple[str, int]]] = {}
+    usual = {
+        layer: ((sums[layer] / n).astype(np.float32), (squares[layer] / n).astype(np.float32))
+        for layer in sums
+    }
     for concept, one in contrasts.items():
         if one.n < 5:
             print(f"{concept}: only {one.n} places in the corpus, left out", file=sys.stderr)
             continue
-        found[concept] = ranked(one, {k: (sums[k] / n, squares[k] / n) for k in sums})
+        found[concept] = ranked(one, usual)
     return found
 
 

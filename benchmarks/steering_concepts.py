@@ -59,7 +59,7 @@ ROWS, LENGTH = 2, 96
 """Text on which strengths are chosen."""
 LEAST_EXPECTED = 0.15
 """Share below which outputs are not written, to save time; 0.6 is wanted."""
-REPORTED = {"tokens": 40, "samples": 2, "seed": 9000}
+REPORTED_TOKENS = 40
 
 
 class Concept(NamedTuple):
@@ -235,7 +235,13 @@ class Reporter:
 
     def __init__(self, engine: Engine, text: str) -> None:
         """Take neutral texts from the part."""
-        options = SweepOptions(is_dense_allowed=True, unsafe_strength=True, **REPORTED)
+        options = SweepOptions(
+            is_dense_allowed=True,
+            unsafe_strength=True,
+            tokens=REPORTED_TOKENS,
+            samples=2,
+            seed=9000,
+        )
         neutral = [one for one in text.split("\n\n") if len(one) > 400][:6]
         self.engine, self.neutral, self.text = engine, neutral, text
         self.writer = EngineWriter(engine, PROMPTS, neutral, None, options)
@@ -248,7 +254,7 @@ class Reporter:
     ) -> Told:
         """Read the text with the edits, and write and judge where that promises something."""
         shares, bits = self.screen(edits) if edits else (self.screen.base, 1.0)
-        expected = 1 - (1 - float(shares[concept.token])) ** REPORTED["tokens"]
+        expected = 1 - (1 - float(shares[concept.token])) ** REPORTED_TOKENS
         judge, share = word_judge([f"{concept.word}*"]), None
         if prefix or (edits and expected >= LEAST_EXPECTED):
             outputs = self.writer.outputs(Way(way, None, edits, prefix))

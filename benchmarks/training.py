@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,8 @@ def by_trainer(out: Path, data: Path) -> list[float]:
     trainer = Trainer(model=model, args=settings, train_dataset=rows, callbacks=[clock])
     with contextlib.redirect_stdout(sys.stderr):  # where Trainer prints its losses
         trainer.train()
-    return np.diff(clock.ends)[WARM_UP:].tolist()
+    seconds: list[float] = np.diff(clock.ends)[WARM_UP:].tolist()
+    return seconds
 
 
 def whole_steps(length: int, seconds: float) -> list[BenchmarkRow]:
@@ -208,7 +210,7 @@ def topk_overhead(seconds: float) -> BenchmarkRow:
     calls: dict[str, Callable[[int], object]] = {}
     for name, model in (("dense", dense.train()), ("sparse", sparse.train())):
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, foreach=False)
-        calls[name] = lambda _row, m=model, o=optimizer: step(m, o, ids)
+        calls[name] = partial(_stepped, model, optimizer, ids)
     rng = np.random.default_rng(0)
     times = time_interleaved(calls, np.zeros((200, 1), np.int64), rng=rng, max_s=seconds)
     found = {
@@ -233,6 +235,13 @@ def step(model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, ids: Tensor)
     model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
     optimizer.step()
     optimizer.zero_grad()
+
+
+def _stepped(
+    model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, ids: Tensor, _row: int
+) -> None:
+    """Take one step, whatever row is asked for."""
+    step(model, optimizer, ids)
 
 
 def sparse_step(

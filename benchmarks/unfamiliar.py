@@ -175,21 +175,22 @@ def compared(name: str, case: Case, given: argparse.Namespace) -> list[Benchmark
     # Where rows are split by the seed, the ensemble's other members have learnt from some of the
     # first one's test rows; that can only help this peer.
     deep = _deep(dense, case, given)
-    ours = told["self-ensemble"]
     peers = [("dropout at inference", told["dropout"], 0.0)]
-    peers += [("a deep ensemble of three", [deep] * len(ours), -0.02)]
+    peers += [("a deep ensemble of three", [deep] * len(sparse), -0.02)]
     peers += [("one dense pass of the same model", one_pass, 0.0)] if one_pass else []
     return [
         gain_row(
-            f"{name}: AUROC of foreign rows, self-ensemble of {MEMBERS} above {peer}",
-            [a - b for a, b in zip(ours, theirs, strict=True)],
+            f"{name}: AUROC of foreign rows, self-ensemble of {MEMBERS} above {other}",
+            [a - b for a, b in zip(told["self-ensemble"], theirs, strict=True)],
             "",
             target=target,
             command=COMMAND,
             note="self-ensemble and peer, per seed: "
-            + "; ".join(f"{a:.3f} and {b:.3f}" for a, b in zip(ours, theirs, strict=True)),
+            + "; ".join(
+                f"{a:.3f} and {b:.3f}" for a, b in zip(told["self-ensemble"], theirs, strict=True)
+            ),
         )
-        for peer, theirs, target in peers
+        for other, theirs, target in peers
     ]
 
 
@@ -217,7 +218,8 @@ def _tasks(done: Done, case: Case, given: argparse.Namespace) -> tuple[Task, Tas
 def _model(task: Task, done: Done) -> PreTrainedModel:
     """Load a trained model."""
     model: PreTrainedModel = type(task.model()).from_pretrained(done.folder / MODEL_FOLDER)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def _answers(task: Task, model: nn.Module) -> Tensor:
