@@ -18,6 +18,7 @@ from sparsepath.cli.options import json_option
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
 from sparsepath.config import LANGUAGES, Language
 from sparsepath.errors import needs_extra
+from sparsepath.kernels.allocator import keep_freed_memory
 
 DEFAULTS = CatalogueOptions()
 
@@ -116,6 +117,7 @@ def build_command(
         from sparsepath.concepts.build import build_catalogue
     options["tokens"] = options["tokens"] or None
     asked = CatalogueOptions(**options)
+    keep_freed_memory()
     built = build_catalogue(
         model, corpus, asked, out=out, say=lambda text: click.echo(text, err=True)
     )

@@ -8,6 +8,7 @@ import click
 
 from sparsepath.cli.options import changes_option, json_option
 from sparsepath.errors import ConfigError, needs_extra
+from sparsepath.kernels.allocator import keep_freed_memory
 
 
 @click.command("convert")
@@ -51,6 +52,7 @@ def convert_command(
     with needs_extra("train", "sparsepath convert"):
         from sparsepath.evaluate.convert import convert
         from sparsepath.evaluate.healing_card import healing_lines
+    keep_freed_memory()
     place = out or Path("runs") / f"{Path(model).name}-topk"
     found = convert(model, data, place, sites=sites, changes=changes)
     if found.healing is not None:

@@ -7,6 +7,7 @@ import click
 
 from sparsepath.cli.options import changes_option, json_option
 from sparsepath.errors import needs_extra
+from sparsepath.kernels.allocator import keep_freed_memory
 
 
 @click.command("train")
@@ -38,6 +39,7 @@ def train_command(
     with needs_extra("train", "sparsepath train"):
         from sparsepath.train.recipe_file import read_recipe
         from sparsepath.train.trainer import train
+    keep_freed_memory()
     found = train(read_recipe(recipe, changes), out or Path("runs") / recipe.stem)
     if as_json:
         facts = {**found.evaluation._asdict(), "wall_s": found.wall_s}

@@ -13,8 +13,9 @@ def pack(mask: NDArray[np.bool_]) -> Bits:
     """Pack answers, [..., positions]."""
     packed = np.packbits(mask, axis=-1)
     missing = -packed.shape[-1] % 8
-    padded = np.pad(packed, [(0, 0)] * (packed.ndim - 1) + [(0, missing)])
-    return np.ascontiguousarray(padded).view(np.uint64)
+    if missing:
+        packed = np.pad(packed, [(0, 0)] * (packed.ndim - 1) + [(0, missing)])
+    return np.ascontiguousarray(packed).view(np.uint64)
 
 
 def pack_places(places: NDArray[np.int64], n: int) -> Bits:

@@ -42,7 +42,7 @@ def examples(events: Events, text: Recorded) -> list[Example]:
         events: of finding rows only.
         text: of the recording.
     """
-    order = np.argsort(-events.values, kind="stable")
+    order = _strongest_first(events.values)
     n, used = len(order), set[int]()
     found = []
     for band, (share, n_wanted) in BANDS.items():
@@ -56,18 +56,32 @@ def examples(events: Events, text: Recorded) -> list[Example]:
     return found
 
 
+def _strongest_first(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Sort firings by value, and equal ones by place.
+
+    Values were recorded in 16 bits. Read as whole numbers their bits are in order once those of
+    negative ones are turned, and NumPy's stable sort of such numbers is by digits: ten times as
+    fast as that of floats.
+    """
+    bits = values.astype(np.float16).view(np.uint16)
+    is_negative = bits >> 15 == 1
+    keys = np.where(is_negative, bits, np.uint16(0x7FFF) - bits)
+    order: NDArray[np.int64] = np.argsort(keys, kind="stable")
+    return order
+
+
 def _spread(
     ranks: NDArray[np.int64], n: int, used: set[int], events: Events, length: int
 ) -> Iterator[int]:
     """Take the first of some firings whose rows were not used yet."""
     taken = 0
-    for rank in ranks.tolist():
+    for rank in ranks:
         row = int(events.positions[rank]) // length
         if row in used:
             continue
         used.add(row)
         taken += 1
-        yield rank
+        yield int(rank)
         if taken == n:
             return
 

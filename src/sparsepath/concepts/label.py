@@ -146,7 +146,7 @@ def _lists(
 ) -> Iterator[tuple[Part, float]]:
     """Give the best list of values of each category."""
     for number, (category, codes, _, counts) in enumerate(questions.categories):
-        told = np.bincount(codes[places], minlength=category.n).astype(float)
+        told = np.bincount(codes.take(places), minlength=category.n).astype(float)
         told[0] = 0  # stands for all others
         gain = score(told, counts.astype(float))
         gain[told < LEAST_FIRINGS] = 0

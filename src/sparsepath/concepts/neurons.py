@@ -1,7 +1,6 @@
 """From a recording to what a catalogue says of the neurons of one place."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +10,10 @@ from sparsepath.artifacts.catalogue_classes import Counts
 from sparsepath.artifacts.catalogue_schema import DEAD, NO_CLEAR_MEANING, Details, RulePart
 from sparsepath.artifacts.catalogue_write import NeuronRow
 from sparsepath.artifacts.neuron import Neuron
-from sparsepath.concepts.bits import pack_places
+from sparsepath.concepts.bits import Bits, pack_places
 from sparsepath.concepts.contrast import Contrasts
 from sparsepath.concepts.directions import Directions
-from sparsepath.concepts.events import events_of
+from sparsepath.concepts.events import Events, Narrow, events_of, narrow
 from sparsepath.concepts.examples import Example, examples
 from sparsepath.concepts.firing import ClassFiring
 from sparsepath.concepts.judge import LEAST_SCORE, Judgement, judge
@@ -27,8 +26,8 @@ from sparsepath.concepts.statistics import Statistics, statistics
 from sparsepath.concepts.together import NEAR_DUPLICATE, Patterns, Together
 from sparsepath.trace.hidden import SitePlace
 
-GROUP = 256
-"""Neurons that are labelled together."""
+GROUP, GROUP_EVENTS = 256, 16_000_000
+"""Neurons that are labelled together at most, and their firings, 6 bytes each."""
 
 
 class Text(NamedTuple):
@@ -81,10 +80,12 @@ def neurons_of(
     found: list[_Found] = []
     fired, said = [], []
     events = events_of(shards, place, is_two_sided=is_two_sided)
-    while group := list(islice(events, GROUP)):
-        inside = [pack_places(text.finding.inside(e.positions), text.finding.n) for e in group]
-        rules = find_rules(np.stack(inside), text.questions)
-        for one, rule in zip(group, rules, strict=True):
+    for group in _groups(events):
+        rules = find_rules(
+            np.stack([_asked(each.widened(), text) for each in group]), text.questions
+        )
+        for each, rule in zip(group, rules, strict=True):
+            one = each.widened()
             own = text.recorded.finding(one)
             facts = statistics(own, text.recorded, text.clusters, text.n_clusters)
             shown = examples(own, text.recorded) if facts.fired else []
@@ -105,6 +106,25 @@ def neurons_of(
         if classes is not None and known.classes is not None:
             details = details.model_copy(update={"classes": classes.best(known.classes)})
         yield _row(known, judged[number], details, text.recorded)
+
+
+def _groups(events: Iterator[Events]) -> Iterator[list[Narrow]]:
+    """Take neurons together, as many as memory allows."""
+    group: list[Narrow] = []
+    n = 0
+    for one in events:
+        group.append(narrow(one))
+        n += len(one.positions)
+        if len(group) == GROUP or n >= GROUP_EVENTS:
+            yield group
+            group, n = [], 0
+    if group:
+        yield group
+
+
+def _asked(events: Events, text: Text) -> Bits:
+    """Say where a neuron fires in the finding rows."""
+    return pack_places(text.finding.inside(events.positions), text.finding.n)
 
 
 def _row(found: _Found, judged: Judgement, details: Details, text: Recorded) -> NeuronRow:

@@ -57,8 +57,9 @@ class Part:
         own = by_row[rows].reshape(-1)
         self.view = View(text.tokens[rows], texts, own, of_text, text.labels, text.pieces)
         self._length = text.length
-        self._numbers = np.full(len(text.tokens), -1, np.int64)
-        self._numbers[rows] = np.arange(len(rows))
+        # From a row's place in the recording to its place here, never behind it; 1: it is not here.
+        self._shifts = np.ones(len(text.tokens), np.int64)
+        self._shifts[rows] = (np.arange(len(rows)) - rows) * text.length
 
     @property
     def n(self) -> int:
@@ -67,10 +68,9 @@ class Part:
 
     def inside(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Leave the positions of a recording that are asked about, as numbers from 0."""
-        rows, places = np.divmod(positions, self._length)
-        numbers = self._numbers[rows]
-        wanted = numbers >= 0
-        found: NDArray[np.int64] = numbers[wanted] * self._length + places[wanted]
+        rows = positions // self._length  # several times as fast as divmod
+        shift = self._shifts[rows]
+        found: NDArray[np.int64] = (positions + shift)[shift <= 0]
         return found
 
 

@@ -52,7 +52,7 @@ class Part(NamedTuple):
         codes = questions.categories[self.category]
         table = np.zeros(codes.category.n, bool)
         table[list(self.values)] = True
-        return pack(table[codes.held_out if held_out else codes.finding])
+        return pack(table.take(codes.held_out if held_out else codes.finding))
 
 
 class Rule(NamedTuple):

@@ -50,7 +50,8 @@ class Patterns:
 
     def add(self, events: Events) -> NDArray[np.uint16]:
         """Take the events of the next neuron; give its places in the sample, ascending."""
-        inside = events.positions[events.positions % self.step == 0] // self.step
+        numbers = events.positions // self.step
+        inside = numbers[numbers * self.step == events.positions]
         self._places.append(inside.astype(np.uint16))
         return self._places[-1]
 

@@ -16,6 +16,7 @@ from sparsepath.concepts.options import CatalogueOptions
 from sparsepath.concepts.processes import Job
 from sparsepath.concepts.record import Share
 from sparsepath.errors import SparsepathError
+from sparsepath.kernels.allocator import keep_freed_memory
 
 
 def make_shards(told: dict[str, Any]) -> None:
@@ -28,6 +29,7 @@ def make_shards(told: dict[str, Any]) -> None:
     Raises:
         SparsepathError: as `build_catalogue`.
     """
+    keep_freed_memory()
     torch.set_num_threads(told["threads"])
     options = told["options"] | {"sites": tuple(told["options"]["sites"])}
     if options["autoencoder"] is not None:
