@@ -21,7 +21,7 @@ from sparsepath.artifacts.steering import make_preset, write_preset
 from sparsepath.audit.database import Database, open_database
 from sparsepath.audit.export import exported_lines
 from sparsepath.audit.rollout.rules import Rules
-from sparsepath.audit.rollout.state import goes_to_new, promote, roll_back, start
+from sparsepath.audit.rollout.state import current, goes_to_new, promote, roll_back, start
 from sparsepath.audit.verify import verify
 from sparsepath.config import GenerateOptions
 from sparsepath.errors import ConfigError, RunError
@@ -41,9 +41,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, seed in (("old", 0), ("other", 1)):
         _change(make_lm(place / name, seed=seed), name, 30.0)
         engine = Engine(place / name)
-        write_preset(
-            place / name, make_preset("calm", [engine.edit("L01/3=4")], engine.weights.made_of)
-        )
+        calm = make_preset("calm", [engine.edit("L01/3=4")], engine.weights.made_of)
+        write_preset(place / name, calm)
     for name in ("same", "short"):
         _change(shutil.copytree(place / "old", place / name), name)
     config = json.loads((place / "short" / "config.json").read_text())
@@ -87,7 +86,7 @@ def begin(database: Database, models: Path, new: str, **more: Any) -> None:
 def in_stage(client: Client, stage: str) -> None:
     def follows() -> bool:
         rollout = client.service.follower.rollout
-        return rollout is not None and rollout.stage == stage
+        return rollout == current(client.service.database) and rollout.stage == stage
 
     until(follows)
 
