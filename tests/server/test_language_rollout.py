@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
-from tests.server.models_of_a_run import rules
+from tests.server.models_of_a_run import make_run, rules
 from tests.server.served import Client, make_service, running
 from tests.server.small_lm import make_lm
 from tests.server.test_rollout import FOLLOWED_S, shadow_of, state, until
@@ -28,6 +28,7 @@ from sparsepath.errors import ConfigError, RunError
 from sparsepath.runtime.language.engine import Engine, Written
 from sparsepath.server.language import LanguageModel
 from sparsepath.server.model_ref import refer
+from sparsepath.server.serving_language import WrittenText
 
 PROMPTS = [f"{a} {b}" for a in ("one", "two", "three", "four") for b in ("two", "five", "six")]
 LONG = "one two three four " * 4
@@ -360,6 +361,19 @@ def test_what_cannot_be_compared_is_refused(
     start(database, refer(models / "old"), refer(models / "old", "int4"), Rules(), by="tests")
 
 
+def test_a_rollout_of_classifiers_is_not_one_of_language_models(
+    database: Database, models: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    begin(database, models, "other")
+    promote(database, by="tests")
+    promote(database, by="tests")
+    sorting = make_run(model_folder, tmp_path / "run", ["first", "second"])
+    start(database, refer(sorting / "first"), refer(sorting / "second"), Rules(), by="tests")
+    with running(make_service(models / "old", database)) as client:
+        assert who(client, PROMPTS[0]) == "other"
+        assert client.service.follower.notes == []
+
+
 def test_rollout_over_http(database: Database, models: Path) -> None:
     with running(make_service(models / "old", database)) as client:
         beside = client.ask("GET", "/api/v1/rollout/models").json["models"]
@@ -388,3 +402,5 @@ def test_only_the_first_tokens_are_compared(models: Path) -> None:
     likeliest = model.likeliest("one", [place.token for place in facts.noted])
     assert likeliest == [place.likeliest for place in facts.noted]
     assert likeliest != [place.token for place in facts.noted]
+    told = {"likeliest": [likeliest[0], -1, -1], "ms": 6.0}
+    assert WrittenText("one", facts.noted).compared(told) == (1 / 3, 2.0, 3, [])
