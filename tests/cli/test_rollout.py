@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from tests.server.models_of_a_run import make_run, swapped
+from tests.server.small_lm import make_lm
 from tests.server.test_kill import served
 
 from sparsepath.audit.database import open_database
@@ -72,6 +73,29 @@ def test_errors_say_what_to_do(models: Path, tmp_path: Path) -> None:
     assert run(place, "drift", "--json") == "{}\n"
     assert "nothing compared yet" in run(place, "drift")
     assert "there is no rollout" in run(place, "rollout", "roll-back", code=1)
+
+
+def test_language_models_are_told_by_tokens(tmp_path: Path) -> None:
+    place, old = str(tmp_path / "log.db"), str(make_lm(tmp_path / "old", seed=0))
+    new = str(make_lm(tmp_path / "new", seed=1))
+    (tmp_path / "rules.toml").write_text("[gates.accuracy]\nlimit = 0.1\n")
+    unfit = ["rollout", "start", old, new, "--rules", str(tmp_path / "rules.toml")]
+    assert "fix: leave it out; gates of language models: agreement, lat" in run(
+        place, *unfit, code=1
+    )
+    begun = run(place, "rollout", "start", old, new, "--precision", "int4", "--price", "3600")
+    assert begun == "rollout 1: old (int8) to new (int4): shadow\n"
+    tally = Tally(compared=10, agreed=7.5)
+    tally.new.add_request(10, 4.0, None, 640)
+    tally.new.cpu_s = 1.28
+    with open_database(place) as database:
+        save(database, 1, "shadow", "a", tally)
+    told = run(place, "rollout", "status")
+    assert "same likeliest token: 75.00% of 10 texts, on average (95 %" in told
+    lines = {" ".join(line.split()) for line in told.splitlines()}
+    assert {"tokens 0 640", "CPU per token not measured 2 ms"} <= lines
+    assert "money per 1000 tokens not measured 2" in lines
+    assert "right less often" not in told
 
 
 def names(client: Any, texts: Sequence[str]) -> list[str]:

@@ -60,7 +60,8 @@ def classifiers(model_folder: Path, place: Path) -> Iterator[Office]:
 
 @contextmanager
 def language(place: Path) -> Iterator[Office]:
-    """Serve a language model with the presets `calm` and `wild`."""
+    """Serve a language model with the presets `calm` and `wild`; `next` lies beside."""
+    make_lm(place / "next", seed=1)
     with _office(make_lm(place / "small", seed=0), place) as office:
         yield office
 

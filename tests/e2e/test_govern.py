@@ -142,7 +142,7 @@ def test_who_may_not_do_a_thing_reads_why_and_nothing_is_refused(
         "button", name=re.compile("Approve|Revoke|Reject")
     ).first.is_disabled()
     assert "the role reviewer; yours has viewer" in reader.inner_text("main")
-    go(reader, f"{writing.url}/govern/rollout?lang=ja")
+    go(reader, f"{writing.url}/govern/drift?lang=ja")
     assert "分類モデルのため" in reader.inner_text("main")
     judge = open_page("/govern", **writing.seen_by("bob"))
     judge.on("response", lambda reply: refused.append(reply.url) if reply.status >= 400 else None)
@@ -278,6 +278,36 @@ def test_a_rollout_is_begun_promoted_and_undone(open_page: Open, sorting: Office
     page.locator(".records").get_by_text("Rolled back").wait_for()
 
 
+def test_a_language_model_is_rolled_out_by_tokens(open_page: Open, writing: Office) -> None:
+    def new() -> Any:
+        stages = writing.ask("alice", "GET", "/rollout").json["rollout"]["stages"]
+        return stages.get("shadow", {"new": {"texts": 0}})["new"]
+
+    page = open_page("/govern/rollout", **writing.seen_by("carol"))
+    page.get_by_label("New model").select_option("next")
+    assert page.get_by_label("Precision").input_value() == "int8"
+    page.get_by_text("Rules: share, gates, price").click()
+    page.get_by_label("Same likeliest token at least, %").fill("1")
+    assert page.get_by_label("Loss of accuracy at most, points").count() == 0
+    page.get_by_role("button", name="Begin the shadow stage").click()
+    page.get_by_text("small answers. next answers the same texts beside it").wait_for()
+    until(lambda: writing.client.service.writing.beside)
+    asked = {"model": "small", "prompt": "one two", "max_tokens": 5, "temperature": 0}
+    headers = {"Authorization": f"Bearer {writing.secrets['vera']}"}
+    for _ in range(3):
+        assert writing.client.ask("POST", "/v1/completions", asked, headers).status == 200
+    until(lambda: new()["texts"] == 3)
+    agreement = page.get_by_role("region", name="Agreement")
+    agreement.get_by_text("Mean share of a text's first 64 tokens").wait_for()
+    agreement.get_by_text("texts: 3").first.wait_for()
+    page.get_by_role("region", name="Cost").get_by_text("tokens: 15").first.wait_for()
+    assert page.get_by_role("region", name="Loss of accuracy").count() == 0
+    assert "same likeliest token, at least" in page.inner_text("main")
+    page.get_by_role("button", name="Roll back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back now").click()
+    page.get_by_text("small answers everything again; next was taken back.").wait_for()
+
+
 @pytest.mark.parametrize(("lang", "dark"), [("en", False), ("ja", True)])
 def test_no_view_of_govern_has_a_fault_or_is_wider_than_it_may_be(
     open_page: Open, sorting: Office, writing: Office, lang: str, dark: bool
@@ -290,7 +320,7 @@ def test_no_view_of_govern_has_a_fault_or_is_wider_than_it_may_be(
     views = [
         (sorting, ["", "/review", f"/review?case={case}", "/rollout", "/drift", "/audit", "/report",
                    f"/audit?record={decision}"]),
-        (writing, ["/policies", f"/policies?policy=wide-{lang}", "/policies?new=1"]),
+        (writing, ["/rollout", "/policies", f"/policies?policy=wide-{lang}", "/policies?new=1"]),
     ]  # fmt: skip
     for office, paths in views:
         page = open_page("/govern", dark=dark, **office.seen_by("carol"))

@@ -24,7 +24,8 @@ from sparsepath.audit.verify import verify
 from sparsepath.errors import RunError
 from sparsepath.server import drift
 from sparsepath.server.model_ref import refer
-from sparsepath.server.shadow import CAPACITY, Job, Reply, Shadow
+from sparsepath.server.serving_classifier import Labelled
+from sparsepath.server.shadow import CAPACITY, Compared, Shadow
 
 TEXTS = [f"{a} {b} {c}" for a in ("good", "fine", "bad", "poor") for b in ("a", "very") for c in
          ("day", "good", "bad", "poor")]  # fmt: skip
@@ -169,7 +170,7 @@ def test_a_new_model_that_fails_never_touches_the_answer(database: Database, mod
         until(lambda: follower.counts.tally.new.errors == 9)
         until(lambda: follower._shadow is not None and follower._shadow[1]._process is not None)
         promote(database, by="tests")
-        until(lambda: len(follower._loaded) == 2)
+        until(lambda: len(follower.loaded) == 2)
         assert {who(client, text) for text in TEXTS} == {"old"}
         assert labels(client, TEXTS[:8]) == want
         assert follower.counts.tally.new.errors > 8
@@ -287,24 +288,24 @@ def test_drift_is_told_everywhere(
 
 
 def test_a_queue_that_is_full_drops_and_counts(models: Path) -> None:
-    shadow = Shadow(refer(models / "same"), 1, lambda _job, _reply: None)
+    shadow = Shadow(refer(models / "same"), 1, lambda _job, _compared: None)
     for _ in range(CAPACITY + 3):
-        shadow.offer(Job(["a", "b"], [1, 2], ["left", "left"]))
+        shadow.offer(Labelled(["a", "b"], [1, 2], ["left", "left"], ["left", "right"]))
     assert shadow.dropped == 6
-    shadow.offer(Job(["x" * 9_000_000], [3], ["left"]))
+    shadow.offer(Labelled(["x" * 9_000_000], [3], ["left"], ["left", "right"]))
     assert shadow.dropped == 7
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_process_that_died_unasked_is_begun_again(models: Path, loop: str) -> None:
     runner = asyncio if loop == "asyncio" else pytest.importorskip("uvloop")
-    replies: list[Reply] = []
+    replies: list[Compared | None] = []
 
     async def ask_twice() -> None:
         shadow = Shadow(refer(models / "same"), 1, lambda _job, reply: replies.append(reply))
         running = asyncio.create_task(shadow.run())
         for n in (1, 2, 3):
-            shadow.offer(Job(["a"], [n], ["left"]))
+            shadow.offer(Labelled(["a"], [n], ["left"], ["left", "right"]))
             async with asyncio.timeout(60):
                 while len(replies) < n:
                     await asyncio.sleep(0.02)
@@ -317,4 +318,4 @@ def test_a_process_that_died_unasked_is_begun_again(models: Path, loop: str) -> 
         await asyncio.gather(running, return_exceptions=True)
 
     runner.run(ask_twice())
-    assert [reply.rows is not None for reply in replies] == [True, False, True]
+    assert [reply is not None for reply in replies] == [True, False, True]

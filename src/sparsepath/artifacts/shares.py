@@ -13,11 +13,12 @@ Z95: Final = 1.959964
 """Two-sided 95 % quantile of the normal distribution."""
 
 
-def wilson(n_right: int, n: int, z: float = Z95) -> Interval:
+def wilson(n_right: int | float, n: int, z: float = Z95) -> Interval:
     """Give the Wilson score interval of a share.
 
     Args:
-        n_right: successes, `0 <= n_right <= n`.
+        n_right: successes, `0 <= n_right <= n`. Where trials are shares from 0 to 1 in place of
+            yes or no, their sum: they vary less, so the interval is at least as wide as it must be.
         n: trials, at least 1.
         z: quantile of the normal distribution.
 

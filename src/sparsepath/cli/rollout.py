@@ -8,7 +8,7 @@ import click
 
 from sparsepath.cli.database import database_option, user
 from sparsepath.cli.options import json_option
-from sparsepath.runtime.manifest import Precision
+from sparsepath.config import Form
 
 if TYPE_CHECKING:
     from sparsepath.audit.rollout.state import Rollout
@@ -48,13 +48,14 @@ def rollout_command() -> None:
 )
 @click.option(
     "--old-precision",
-    type=click.Choice(get_args(Precision)),
-    help="Graph of OLD.  [default: what a run recommends, else fp32]",
+    type=click.Choice(get_args(Form)),
+    help="Graph of OLD, or form of a language model's weights.  [default: what a run recommends, "
+    "else fp32; of a language model int8]",
 )
 @click.option(
     "--precision",
-    type=click.Choice(get_args(Precision)),
-    help="Graph of NEW.  [default: what a run recommends, else fp32]",
+    type=click.Choice(get_args(Form)),
+    help="The same of NEW.",
 )
 @database_option
 @json_option
@@ -62,6 +63,8 @@ def start_command(
     old: Path, new: Path, rules_file: Path | None, database: str, as_json: bool, **options: Any
 ) -> None:
     """Let NEW answer beside OLD, which is served: the shadow stage.
+
+    Both are classifiers with the same labels, or language models with the same tokens.
 
     \b
     Example:

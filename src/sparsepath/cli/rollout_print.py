@@ -33,7 +33,8 @@ def lines(found: Status) -> list[str]:
         state = (server.note or "follows") if server.is_live else "gone"
         told.append(f"server {server.id}: {state}, seen {server.seen}")
     for stage, figures in found.stages.items():
-        told += ["", f"in {stage}", *_stage(figures, rollout.rules.currency)]
+        writes = rollout.new.kind == "language-model"
+        told += ["", f"in {stage}", *_stage(figures, rollout.rules.currency, writes=writes)]
     return told
 
 
@@ -44,12 +45,17 @@ def _gate(state: GateState) -> str:
     return f"{state.gate}: {state.verdict} ({state.n} of at least {state.least}{value}{limit})"
 
 
-def _stage(figures: StageFigures, currency: str) -> list[str]:
-    """Write what was measured in a stage as a table."""
+def _stage(figures: StageFigures, currency: str, *, writes: bool) -> list[str]:
+    """Write what was measured in a stage as a table; of language models by the token."""
     rows = [("", "old", "new")]
-    old, new = _model(figures.old, currency), _model(figures.new, currency)
+    tell = _writer if writes else _model
+    old, new = tell(figures.old, currency), tell(figures.new, currency)
     rows += [(name, old[name], new[name]) for name in old]
     told = [f"  {name:<22}{first:>18}{second:>18}".rstrip() for name, first, second in rows]
+    if writes:
+        mean = _share(figures.agreement, " texts, on average")
+        told.append(f"  same likeliest token: {mean}; {figures.dropped} texts dropped")
+        return told
     told.append(f"  agreement: {_share(figures.agreement)}; {figures.dropped} texts dropped")
     told.append(f"  right less often than the old one: {_share(figures.accuracy_loss)}")
     return told
@@ -72,12 +78,25 @@ def _model(figures: ModelFigures, currency: str) -> dict[str, str]:
     }
 
 
+def _writer(figures: ModelFigures, currency: str) -> dict[str, str]:
+    told = _model(figures, currency)
+    for name in ("latency p50", "latency p95", "CPU per text", "money per 1000 texts"):
+        del told[name]
+    return told | {
+        "tokens": f"{figures.tokens}",
+        "time of a token, p50": _number(figures.latency_ms_p50, "ms"),
+        "time of a token, p95": _number(figures.latency_ms_p95, "ms"),
+        "CPU per token": _number(figures.cpu_ms_per_token, "ms"),
+        "money per 1000 tokens": _number(figures.money_per_1000_tokens, currency),
+    }
+
+
 def _number(value: float | None, unit: str) -> str:
     return NOT_MEASURED if value is None else f"{value:.3g} {unit}".rstrip()
 
 
-def _share(found: Measured | None) -> str:
+def _share(found: Measured | None, what: str = "") -> str:
     if found is None:
         return NOT_MEASURED
     low, high = found.ci95
-    return f"{found.value:.2%} of {found.n} (95 %: {low:.2%} to {high:.2%})"
+    return f"{found.value:.2%} of {found.n}{what} (95 %: {low:.2%} to {high:.2%})"

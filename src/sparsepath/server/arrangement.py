@@ -7,7 +7,8 @@ So it comes to the same whether it was started with the old folder or, later, wi
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sparsepath.audit.rollout.state import ModelRef, Rollout
+from sparsepath.audit.rollout.model import ModelRef
+from sparsepath.audit.rollout.state import Rollout
 
 
 class Arrangement(NamedTuple):

@@ -16,8 +16,8 @@ from sparsepath.server.logs import log
 from sparsepath.server.models import ModelName, name_of
 from sparsepath.server.problems import Problem
 from sparsepath.server.review_rules import ReviewRules
-from sparsepath.server.rollout import Served as ServedModel
 from sparsepath.server.service import Served, Service
+from sparsepath.server.serving_classifier import Labelled, ServedClassifier
 from sparsepath.server.waiting import while_connected
 
 MAX_EXPLAINED = 8
@@ -176,7 +176,10 @@ async def _answered(
         for text, one in zip(texts, told, strict=True)
     ]
     receipts = await service.journal.write(drafts)
-    follower.answered(by, texts, [one["label"] for one in told], receipts, ms)
+    follower.answered(by, len(texts), ms)
+    if (rollout := follower.beside) is not None:
+        seqs, said = [receipt.seq for receipt in receipts], [one["label"] for one in told]
+        follower.offer(Labelled(texts, seqs, said, rollout.new.labels))
     labels = [
         Label(**one, record=ReceiptOut(seq=receipt.seq, hash=receipt.hash))
         for one, receipt in zip(told, receipts, strict=True)
@@ -185,7 +188,7 @@ async def _answered(
 
 
 async def _asked(
-    service: Service, by: ServedModel, texts: list[str], question: Question
+    service: Service, by: ServedClassifier, texts: list[str], question: Question
 ) -> list[dict[str, Any]]:
     """Ask a model, and put what it said into words."""
     answers = await by.batcher.ask(texts)
@@ -247,7 +250,7 @@ def _recorded(told: dict[str, Any], service: Service) -> dict[str, Any]:
 
 
 async def _explained(
-    service: Service, by: ServedModel, text: str, answer: Answer, wanted: str | None
+    service: Service, by: ServedClassifier, text: str, answer: Answer, wanted: str | None
 ) -> Explanation:
     """Leave out each word of a text."""
     order = np.argsort(-answer.probabilities, kind="stable")

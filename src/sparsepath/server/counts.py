@@ -1,18 +1,15 @@
 """What this server counts of both models of a rollout."""
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple, final
 
-import numpy as np
 import psutil
 
 from sparsepath.audit.database import Database
 from sparsepath.audit.rollout.state import Rollout, Stage
 from sparsepath.audit.rollout.tally import ShadowAnswer, Tally, save
 from sparsepath.errors import RunError
-from sparsepath.runtime.base import FloatArray
 from sparsepath.server.energy import EnergyMeter
-from sparsepath.server.shadow import Job, Reply
+from sparsepath.server.shadow import Compared
 
 MAX_PENDING: Final = 100_000
 """Answers of the shadow stage that are held while the database is away."""
@@ -53,10 +50,10 @@ class Counts:
         gate = None if self._rollout is None else self._rollout.rules.gates.latency_p95_ms
         return None if gate is None else gate.limit
 
-    def request(self, n_texts: int, ms: float, *, is_new: bool) -> None:
-        """Count a request that was answered."""
+    def request(self, n_texts: int, ms: float, n_tokens: int = 0, *, is_new: bool) -> None:
+        """Count a request that was answered, with its time, of a language model a token."""
         one = self.tally.new if is_new else self.tally.old
-        one.add_request(n_texts, ms, self.limit_ms)
+        one.add_request(n_texts, ms, self.limit_ms, n_tokens)
         self._is_changed = True
 
     def failed(self, n_texts: int, *, is_new: bool) -> None:
@@ -65,22 +62,18 @@ class Counts:
         one.errors += n_texts
         self._is_changed = True
 
-    def compared(self, rollout: int, labels: Sequence[str], job: Job, reply: Reply) -> None:
-        """Count what the new model said in the shadow stage of a rollout."""
+    def compared(self, rollout: int, n_texts: int, found: Compared | None) -> None:
+        """Count what the new model said in the shadow stage of a rollout; None: it failed."""
         if self._rollout is None or (self._rollout.id, self._rollout.stage) != (rollout, "shadow"):
             return  # it came after the stage had ended
-        if reply.rows is None:
-            self.failed(len(job.texts), is_new=True)
+        if found is None:
+            self.failed(n_texts, is_new=True)
             return
-        self.request(len(job.texts), reply.ms, is_new=True)
-        self.tally.compared += len(job.texts)
-        for seq, old, row in zip(job.seqs, job.labels, reply.rows, strict=True):
-            new = labels[int(row.argmax())]
-            self.tally.agreed += new == old
-            if len(self._pending) < MAX_PENDING:
-                self._pending.append(
-                    ShadowAnswer(seq, old, new, round(float(row.max()), 6), _entropy(row))
-                )
+        self.request(n_texts, found.ms, found.n_tokens, is_new=True)
+        self.tally.compared += n_texts
+        self.tally.agreed += found.agreed
+        room = MAX_PENDING - len(self._pending)
+        self._pending += found.answers[: max(0, room)]
 
     def settle(
         self, used: Used, *, dropped: int, memory_bytes: int | None, note: str | None
@@ -134,10 +127,3 @@ class Counts:
     @staticmethod
     def _place(rollout: Rollout | None) -> tuple[int, Stage] | None:
         return None if rollout is None else (rollout.id, rollout.stage)
-
-
-def _entropy(row: FloatArray) -> float:
-    """Give the entropy over that of equal probabilities."""
-    p = row.astype(np.float64)
-    total = -(p * np.log(np.maximum(p, 1e-300))).sum()
-    return round(float(total / np.log(max(2, len(p)))), 6)

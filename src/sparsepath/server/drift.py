@@ -7,10 +7,11 @@ from typing import Final, final
 from sparsepath.audit.database import Database
 from sparsepath.audit.drift.monitor import DriftState, Monitor
 from sparsepath.audit.drift.reference import read_reference
-from sparsepath.audit.rollout.state import model_key
+from sparsepath.audit.rollout.model import model_key
 from sparsepath.errors import RunError
 from sparsepath.server.logs import log
 from sparsepath.server.rollout import Follower
+from sparsepath.server.serving_classifier import ServedClassifier
 
 LOOK_EVERY_S: Final = 2.0
 
@@ -19,7 +20,9 @@ LOOK_EVERY_S: Final = 2.0
 class DriftWatch:
     """Has a monitor for every model that answers, or answers beside."""
 
-    def __init__(self, follower: Follower, database: Database, window: int) -> None:
+    def __init__(
+        self, follower: Follower[ServedClassifier], database: Database, window: int
+    ) -> None:
         """Watch what a follower lets answer, in windows of so many answers."""
         self._follower, self._database, self._window = follower, database, window
         self._monitors: dict[str, Monitor] = {}
@@ -59,8 +62,9 @@ class DriftWatch:
 
     def _wanted(self) -> dict[str, Monitor]:
         """Give the monitors of those that answer now; those that stay go on."""
-        rollout, base = self._follower.rollout, self._follower.base
-        models = {model_key(base.sha256, base.precision): (base.name, base.folder, base.precision)}
+        rollout, base = self._follower.rollout, self._follower.base.model
+        own = model_key(base.sha256, base.precision)
+        models: dict[str, tuple[str, Path, str]] = {own: (base.name, base.folder, base.precision)}
         if rollout is not None and rollout.stage != "rolled-back":
             for ref in (rollout.old, rollout.new):
                 models[ref.key] = ref.name, Path(ref.folder), ref.precision

@@ -35,7 +35,7 @@ async def readyz(service: Served) -> State:
             503, "not_ready", "answers cannot be recorded now", fix="look at the server's log"
         )
     follower = service.follower
-    if follower is not None and follower.blocked is not None:
+    if follower.blocked is not None:
         raise Problem(503, "not_ready", follower.blocked, fix="look at the server's log")
     if service.options.strict_model and service.folder.note is not None:
         raise Problem(503, "not_ready", service.folder.note, fix="start the server again")

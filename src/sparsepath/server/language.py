@@ -1,8 +1,10 @@
 """The language model that is served, and what is known of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, final
+
+import psutil
 
 from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.model_files import locate_language_model
@@ -39,10 +41,12 @@ class LanguageModel:
             ModelError: if it cannot be loaded.
         """
         self.folder = locate_language_model(model)
-        place = self.folder.resolve()
-        self.name = place.parent.name if place.name == "model" else place.name
-        self.precision: str = form
+        self.name = home_of(self.folder).name
+        self.precision, self.threads = form, threads
+        before = psutil.Process().memory_info().rss
         self.engine = Engine(self.folder, form=form, threads=threads)
+        self.loaded_bytes = max(0, psutil.Process().memory_info().rss - before)
+        """Memory that loading it added to the process."""
         self.sha256 = self.engine.weights.made_of
         self.template: ChatTemplate = read_template(self.folder, self.engine.tokenizer)
         self.labels: list[str] = []
@@ -81,9 +85,7 @@ class LanguageModel:
             ConfigError: if the prompt is too long; when the first piece is asked for.
             DataError: if it is empty; likewise.
         """
-        # Lone surrogates, from broken input, have no UTF-8 form.
-        clean = prompt.encode("utf-8", "replace").decode("utf-8")
-        pieces = self.engine.generate(clean, options, facts=facts)
+        pieces = self.engine.generate(_clean(prompt), options, facts=facts)
         if steering is None:
             yield from pieces
             return
@@ -95,3 +97,30 @@ class LanguageModel:
         if first is not None:
             yield first
             yield from pieces
+
+    def likeliest(self, prompt: str, tokens: Sequence[int]) -> list[int]:
+        """Give the likeliest token at each place of an answer that another model wrote.
+
+        Args:
+            prompt: at least a token.
+            tokens: of the answer, at least one; they are read one by one.
+
+        Raises:
+            ConfigError: if the model was not trained on so long a text.
+        """
+        ids = self.engine.encode(_clean(prompt))
+        cache = self.engine.cache(len(ids) + len(tokens) - 1, n_prompt=len(ids))
+        rows = [self.engine.read(ids, cache, 1)]
+        rows += [self.engine.read([token], cache, 1) for token in tokens[:-1]]
+        return [int(row[0].argmax()) for row in rows]
+
+
+def home_of(folder: Path) -> Path:
+    """Give the folder that a model is called by: its own, or that of its training."""
+    place = folder.resolve()
+    return place.parent if place.name == "model" else place
+
+
+def _clean(prompt: str) -> str:
+    """Write lone surrogates, from broken input, as what has a UTF-8 form."""
+    return prompt.encode("utf-8", "replace").decode("utf-8")

@@ -1,27 +1,27 @@
 """How much CPU an engine in this process uses."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import final
-
-from sparsepath.server.classifier import Answer
 
 
 @final
 class Meter:
-    """Stands before an engine and adds up its CPU seconds."""
+    """Stands beside an engine and adds up its CPU seconds."""
 
-    def __init__(self, answer: Callable[[Sequence[str]], list[Answer]], threads: int) -> None:
-        """Stand before a function that answers; threads of its engine."""
-        self._answer, self._threads = answer, threads
+    def __init__(self, threads: int) -> None:
+        """Begin with nothing; threads of the engine."""
+        self._threads = threads
         self.cpu_s = 0.0
         """CPU seconds; with several threads of the engine the most that they can have used."""
 
-    def __call__(self, texts: Sequence[str]) -> list[Answer]:
-        """Answer, and count."""
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count what the engine does inside the block, in one thread at a time."""
         begun, used = time.perf_counter(), time.thread_time()
         try:
-            return self._answer(texts)
+            yield
         finally:
             if self._threads == 1:
                 self.cpu_s += time.thread_time() - used

@@ -58,5 +58,5 @@ def told_model(service: Service) -> Model:
         kind=model.kind,
         labels=model.labels,
         n_stages=model.n_stages,
-        presets=[] if writing is None else writing.presets,
+        presets=[] if writing is None or writing is not model else writing.presets,
     )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -10,7 +10,7 @@ from fastapi import Request as Asked
 from fastapi.responses import Response, StreamingResponse
 
 from sparsepath.server.auth import Principal, asker
-from sparsepath.server.generation import Generation
+from sparsepath.server.generation import Generation, Prompt, names_of
 from sparsepath.server.openai_schema import (
     CHAT,
     COMPLETION,
@@ -31,15 +31,15 @@ Viewer = Annotated[Principal, Depends(asker("viewer"))]
 
 @router.get("/models")
 async def list_models(service: Served, _who: Viewer) -> dict[str, Any]:
-    """List the language model that is served."""
-    found = [] if service.writing_model is None else [_model(service.language.name)]
-    return {"object": "list", "data": found}
+    """List the names that the language model which is served goes by; the first one answers."""
+    found = [] if service.writing_model is None else names_of(service.writing)
+    return {"object": "list", "data": [_model(name) for name in found]}
 
 
 @router.get("/models/{name}")
 async def show_model(name: str, service: Served, _who: Viewer) -> dict[str, Any]:
     """Say that a model is served."""
-    if service.writing_model is None or name != service.language.name:
+    if service.writing_model is None or name not in names_of(service.writing):
         raise Problem(404, "model_not_found", "no such model is served", fix="see /v1/models")
     return _model(name)
 
@@ -49,8 +49,9 @@ async def complete(
     asked: CompletionRequest, request: Asked, service: Served, who: Viewer
 ) -> Response:
     """Write on after a prompt."""
+    prompt = Prompt([asked.prompt], lambda _model: asked.prompt)
     generation = Generation(
-        service, asked, asked.prompt, tokens=asked.max_tokens, id_=_id(request), who=who
+        service, asked, prompt, tokens=asked.max_tokens, id_=_id(request), who=who
     )
     return await _answer(generation, asked, request, service, COMPLETION)
 
@@ -58,7 +59,8 @@ async def complete(
 @router.post("/chat/completions")
 async def chat(asked: ChatRequest, request: Asked, service: Served, who: Viewer) -> Response:
     """Answer a conversation."""
-    prompt = service.language.template.prompt([message.plain for message in asked.messages])
+    messages = [message.plain for message in asked.messages]
+    prompt = Prompt(_opening(messages), lambda model: model.template.prompt(messages))
     tokens = asked.max_completion_tokens or asked.max_tokens
     generation = Generation(service, asked, prompt, tokens=tokens, id_=_id(request), who=who)
     return await _answer(generation, asked, request, service, CHAT)
@@ -73,35 +75,25 @@ async def _answer(
 ) -> Response:
     """Write all of a text, or begin a stream of it."""
     await generation.check_policy()
-    head = (_id(request), int(time.time()), asked.model)
-    timeout_s = service.options.timeout_s
+    id_, begun, timeout_s = _id(request), int(time.time()), service.options.timeout_s
     if asked.stream:
-        pieces = generation.pieces()
         # What is wrong with the prompt shows at the first piece, while a status can be given.
-        first = await while_connected(request, _first(pieces), timeout_s)
+        first = await while_connected(request, generation.begin(), timeout_s)
         await generation.record(generation.begun())
-        events = _events(generation, asked, shape, head, (first, pieces))
+        events = _events(generation, asked, shape, (id_, begun, generation.model.name), first)
         return StreamingResponse(events, media_type="text/event-stream")
     try:
-        text = await while_connected(request, _joined(generation.pieces()), timeout_s)
+        text = await while_connected(request, generation.whole(), timeout_s)
     except Problem:
         generation.give_up()
         raise
     receipt = await generation.record(generation.begun(), generation.ended(is_whole=True))
+    generation.count()
+    head = id_, begun, generation.model.name
     told = shape.make(*head, **shape.whole(text), finish_reason=generation.finish)
     told["usage"] = usage(generation.facts.prompt_tokens, generation.facts.tokens)
     told["sparsepath"] = generation.extension | {"record": receipt._asdict()}
     return AsciiJson(told)
-
-
-async def _first(pieces: AsyncIterator[str]) -> str:
-    """Wait for the first piece of a text; empty where there is none."""
-    return await anext(pieces, "")
-
-
-async def _joined(pieces: AsyncIterator[str]) -> str:
-    """Wait for a whole text."""
-    return "".join([piece async for piece in pieces])
 
 
 async def _events(
@@ -109,20 +101,20 @@ async def _events(
     asked: Request,
     shape: Shape,
     head: tuple[str, int, str],
-    text: tuple[str, AsyncIterator[str]],
+    first: str,
 ) -> AsyncIterator[str]:
     """Send a text as it comes; its record is on the disk before the last event."""
-    first, pieces = text
     is_whole = False
     try:
         if shape.opening is not None:
             yield _event(shape.make(*head, **shape.opening))
         if first:
             yield _event(shape.make(*head, **shape.piece(first)))
-        async for piece in pieces:
+        async for piece in generation.rest():
             yield _event(shape.make(*head, **shape.piece(piece)))
         is_whole = True
         receipt = await generation.record(generation.ended(is_whole=True))
+        generation.count()
         last = shape.make(*head, **shape.piece(""), finish_reason=generation.finish)
         last["sparsepath"] = generation.extension | {"record": receipt._asdict()}
         yield _event(last)
@@ -137,6 +129,13 @@ async def _events(
     finally:
         if not is_whole:
             generation.abandon()
+
+
+def _opening(messages: Sequence[Mapping[str, str]]) -> list[str]:
+    """Give a conversation up to the user's first message, so that all of it has one model."""
+    roles = [message["role"] for message in messages]
+    end = roles.index("user") + 1 if "user" in roles else len(roles)
+    return [message[key] for message in messages[:end] for key in ("role", "content")]
 
 
 def _event(content: dict[str, Any]) -> str:

@@ -1,30 +1,25 @@
 """A server follows the rollout in its database: who answers, who answers beside, what is counted.
 
-Read with: `arrangement.py` (which models are needed), `shadow.py` (the new one beside the old one),
-`counts.py` (what is counted), `rollout_gates.py` (what rules decide).
+Read with: `arrangement.py` (which models are needed), `serving.py` (those in memory), `shadow.py`
+(the new one beside the old one), `counts.py` (what is counted), `rollout_gates.py` (what rules
+decide).
 """
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple, TypeVar, final
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, TypeVar, final
 
 from sparsepath.audit.database import Database
-from sparsepath.audit.record import Receipt
-from sparsepath.audit.rollout.state import ModelRef, Rollout, goes_to_new, model_key, rollouts
-from sparsepath.errors import ModelError, RunError, SparsepathError
+from sparsepath.audit.rollout.state import Rollout, goes_to_new, rollouts
+from sparsepath.errors import RunError, SparsepathError
 from sparsepath.server.arrangement import Arrangement, arrange
-from sparsepath.server.batching import Batcher
-from sparsepath.server.classifier import Answer, Classifier
 from sparsepath.server.counts import Counts, Used
 from sparsepath.server.logs import log
-from sparsepath.server.meter import Meter
-from sparsepath.server.metrics import Metrics
-from sparsepath.server.options import ServeOptions
 from sparsepath.server.problems import Problem
 from sparsepath.server.rollout_gates import GateKeeper
-from sparsepath.server.shadow import Job, Reply, Shadow
+from sparsepath.server.serving import Kind, Loaded, ServingT, key_of
+from sparsepath.server.shadow import Compared, Job, Shadow
 
 LOOK_EVERY_S: Final = 0.5
 SAVE_EVERY: Final = 2
@@ -39,39 +34,21 @@ TRY_EVERY: Final = 10
 ResultT = TypeVar("ResultT")
 
 
-class Served(NamedTuple):
-    """A model that answers in this process."""
-
-    model: Classifier
-    batcher: Batcher[Answer]
-    meter: Meter
-    running: "asyncio.Task[None] | None"
-    """What empties its queue; None: the service does."""
-
-    @property
-    def key(self) -> str:
-        """What tells models apart."""
-        return model_key(self.model.sha256, self.model.precision)
-
-
 @final
-class Follower:
+class Follower(Generic[ServingT]):
     """Keeps what answers in step with the database."""
 
-    def __init__(
-        self, own: Served, database: Database, options: ServeOptions, metrics: Metrics
-    ) -> None:
+    def __init__(self, own: ServingT, kind: Kind[ServingT], database: Database) -> None:
         """Begin with the model that the server was started with."""
-        self._own, self._database, self._options = own, database, options
-        self._metrics = metrics
-        self._loaded: dict[str, Served] = {own.key: own}
-        self._failed: dict[str, str] = {}
+        self._kind, self._database = kind, database
+        self.own = self.base = own
+        """The model that the server was started with, and the one that counts where nothing is
+        split: the old one until `full`."""
+        self.loaded = Loaded(own, kind)
         self._done: asyncio.Task[None] | None = None
         self._shadow: tuple[int, Shadow, asyncio.Task[None]] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
-        self._base = own
         self._n_looks = 0
-        self.arrangement = Arrangement(None, own.key, {}, None)
+        self.arrangement = Arrangement(None, key_of(own), {}, None)
         self.server = secrets.token_hex(8)
         """Id of this process among servers."""
         self.counts = Counts(self.server)
@@ -85,15 +62,10 @@ class Follower:
         return self.arrangement.rollout
 
     @property
-    def base(self) -> Classifier:
-        """The model that counts where nothing is split: the old one until `full`."""
-        return self._base.model
-
-    @property
     def notes(self) -> list[str]:
         """What is not as it should be."""
         shadow = None if self._shadow is None else self._shadow[1].note
-        found = [self.blocked, self.arrangement.note, shadow, *self._failed.values()]
+        found = [self.blocked, self.arrangement.note, shadow, *self.loaded.failed.values()]
         return list(dict.fromkeys(note for note in found if note))
 
     async def begin(self) -> None:
@@ -103,9 +75,10 @@ class Follower:
             RunError: if the model that must answer cannot be loaded, or the database not be read.
         """
         await self.follow()
-        if self._base.key != self.arrangement.base:
+        wanted = self.arrangement.base
+        if key_of(self.base) != wanted:
             raise RunError(
-                self.blocked or self._failed[self.arrangement.base],
+                self.blocked or self.loaded.failed[wanted],
                 hint="bring its folder back, or go back: sparsepath rollout roll-back",
             )
         self._done = asyncio.create_task(self._go_on())
@@ -116,13 +89,11 @@ class Follower:
             self._done.cancel()
             await asyncio.gather(self._done, return_exceptions=True)
         await self._end_shadow()
-        for served in [*self._loaded.values()]:
-            self._unload(served)
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self.loaded.close()
         await self._save_last()
 
-    def choose(self, texts: list[str]) -> Served:
-        """Say which model answers a request.
+    def choose(self, texts: list[str]) -> ServingT:
+        """Say which model answers a request, of which texts alone decide.
 
         Raises:
             Problem: if none may.
@@ -131,14 +102,14 @@ class Follower:
             raise Problem(503, "rollout", self.blocked, fix="ask who runs this server")
         rollout = self.rollout
         if rollout is not None and rollout.stage == "canary":
-            new = self._loaded.get(rollout.new.key)
+            new = self.loaded.get(rollout.new.key)
             if new is not None and goes_to_new(rollout.id, rollout.share, texts):
                 return new
-        return self._base
+        return self.base
 
     async def run(
-        self, texts: list[str], work: Callable[[Served], Awaitable[ResultT]]
-    ) -> tuple[Served, ResultT]:
+        self, texts: list[str], work: Callable[[ServingT], Awaitable[ResultT]]
+    ) -> tuple[ServingT, ResultT]:
         """Let the model that is chosen do some work; if the new one fails, the old one does it.
 
         Raises:
@@ -151,25 +122,40 @@ class Follower:
             other = self._other(chosen)
             if other is None or problem.code != "stopping":
                 raise
+        except SparsepathError:
+            other = self._other(chosen)
+            if other is None:
+                raise
+            # What the old one refuses too is the request's fault.
+            result = await work(other)
+            self.failed(chosen, len(texts))
+            return other, result
         except Exception as err:  # whatever a new model does must not touch the answer
-            self.counts.failed(len(texts), is_new=self._is_new(chosen))
+            self.failed(chosen, len(texts))
             other = self._other(chosen)
             if other is None:
                 raise
             log("new model failed", kind=type(err).__name__)
         return other, await work(other)
 
-    def answered(
-        self, by: Served, texts: list[str], labels: Sequence[str], receipts: Sequence[Receipt],
-        ms: float,
-    ) -> None:  # fmt: skip
-        """Count a request that was answered, and let the new model answer it beside."""
-        if self.rollout is None:
-            return
-        self.counts.request(len(texts), ms, is_new=self._is_new(by))
+    def answered(self, by: ServingT, n_texts: int, ms: float, n_tokens: int = 0) -> None:
+        """Count a request that was answered, with its time, of a language model a token."""
+        if self.rollout is not None:
+            self.counts.request(n_texts, ms, n_tokens, is_new=self._is_new(by))
+
+    def failed(self, by: ServingT, n_texts: int) -> None:
+        """Count texts in which a model failed."""
+        self.counts.failed(n_texts, is_new=self._is_new(by))
+
+    @property
+    def beside(self) -> Rollout | None:
+        """The rollout in whose shadow stage the new model is asked beside; None: there is none."""
+        return None if self._shadow is None else self.rollout
+
+    def offer(self, job: Job) -> None:
+        """Ask the new model about a request that was answered, where it is asked beside."""
         if self._shadow is not None:
-            seqs = [receipt.seq for receipt in receipts]
-            self._shadow[1].offer(Job(texts, seqs, list(labels)))
+            self._shadow[1].offer(job)
 
     async def follow(self) -> None:
         """Look at the database once, and do what it says.
@@ -177,18 +163,20 @@ class Follower:
         Raises:
             RunError: if it cannot be read.
         """
-        found = arrange(await asyncio.to_thread(rollouts, self._database), self._own.key)
+        known = await asyncio.to_thread(rollouts, self._database)
+        ours = [one for one in known if one.new.kind == self._kind.name]
+        found = arrange(ours, key_of(self.own))
         self._n_looks += 1
-        tries_again = bool(self._failed) and self._n_looks % TRY_EVERY == 0
+        tries_again = bool(self.loaded.failed) and self._n_looks % TRY_EVERY == 0
         if found == self.arrangement and not tries_again:
             return
         await self._save_last()
-        for key in [*found.needed, found.base]:
-            await self._load(found, key)
+        for key in dict.fromkeys([*found.needed, found.base]):
+            if key in found.known:
+                await self.loaded.load(found.known[key])
         self._take_up(found)
         await self._follow_shadow(found.rollout)
-        for key in {*self._loaded} - {*found.needed, *found.kept, found.base, self._own.key}:
-            self._unload(self._loaded.pop(key))
+        self.loaded.keep({*found.needed, *found.kept, found.base})
 
     async def _save_last(self) -> None:
         """Put what was counted up to now where it belongs, before the stage changes."""
@@ -200,70 +188,25 @@ class Follower:
 
     def _take_up(self, found: Arrangement) -> None:
         """Let requests go the new way."""
-        needed = {*found.needed, found.base}
-        self._failed = {key: why for key, why in self._failed.items() if key in needed}
-        base, rollout = self._loaded.get(found.base), found.rollout
+        needed, failed = {*found.needed, found.base}, self.loaded.failed
+        self.loaded.failed = {key: why for key, why in failed.items() if key in needed}
+        base, rollout = self.loaded.get(found.base), found.rollout
         self.blocked = None
         if base is not None:
-            self._base = base
-        elif rollout is None or rollout.stage != "full" or self._base.key != rollout.old.key:
+            self.base = base
+        elif rollout is None or rollout.stage != "full" or key_of(self.base) != rollout.old.key:
             # The old one may go on until the new one can take over; nothing else may.
-            self.blocked = self._failed[found.base]
+            self.blocked = failed[found.base]
         if found != self.arrangement:
             log(
                 "rollout",
                 id=None if rollout is None else rollout.id,
                 stage=None if rollout is None else rollout.stage,
-                answers=self._base.model.name,
+                answers=self.base.model.name,
                 notes=self.notes,
             )
         self.arrangement = found
         self.counts.begin(found.rollout, self._used())
-
-    async def _load(self, found: Arrangement, key: str) -> None:
-        """Load a model that a rollout names, unless it is there; note why it cannot be."""
-        if key in self._loaded:
-            return
-        try:
-            model = await asyncio.to_thread(self._opened, found.known[key])
-        except SparsepathError as err:
-            why = f"{found.known[key].name} cannot answer: {err.message}"
-            if self._failed.get(key) != why:
-                log("model of a rollout not loaded", why=why)
-            self._failed[key] = why
-            return
-        self._failed.pop(key, None)
-        meter = Meter(model.answer, model.threads)
-        batcher: Batcher[Answer] = Batcher(
-            meter,
-            limit=self._options.batch_texts,
-            wait_s=self._options.batch_wait_ms / 1000,
-            capacity=self._options.queue_texts,
-            metrics=self._metrics,
-        )
-        running = asyncio.create_task(batcher.run())
-        self._loaded[key] = Served(model, batcher, meter, running)
-
-    def _opened(self, ref: ModelRef) -> Classifier:
-        own = self._own.model
-        made = Classifier(
-            Path(ref.folder),
-            precision=ref.precision,
-            threads=own.threads,
-            batch=self._options.batch_texts,
-        )
-        if made.sha256 != ref.sha256:
-            raise ModelError(
-                f"{ref.folder} changed since the rollout began", hint="bring the folder back"
-            )
-        return made
-
-    def _unload(self, served: Served) -> None:
-        """Let a model answer what waits, and then go."""
-        if served.running is not None:
-            served.batcher.close()
-            self._closing.add(served.running)
-            served.running.add_done_callback(self._closing.discard)
 
     async def _follow_shadow(self, rollout: Rollout | None) -> None:
         """Start or end the process of the shadow stage."""
@@ -272,12 +215,12 @@ class Follower:
             return
         await self._end_shadow()
         if rollout is not None and wanted is not None:
-            id_, labels = rollout.id, rollout.new.labels
+            id_ = rollout.id
 
-            def told(job: Job, reply: Reply) -> None:
-                self.counts.compared(id_, labels, job, reply)
+            def told(job: Job, compared: Compared | None) -> None:
+                self.counts.compared(id_, job.n_texts, compared)
 
-            shadow = Shadow(rollout.new, self._own.model.threads, told)
+            shadow = Shadow(rollout.new, self.own.model.threads, told)
             self._shadow = id_, shadow, asyncio.create_task(shadow.run())
 
     async def _end_shadow(self) -> None:
@@ -309,7 +252,7 @@ class Follower:
         if rollout is None:
             return
         shadow = None if self._shadow is None else self._shadow[1]
-        new = self._loaded.get(rollout.new.key)
+        new = self.loaded.get(rollout.new.key)
         memory = None if new is None else new.model.loaded_bytes
         self.counts.settle(
             self._used(),
@@ -323,18 +266,18 @@ class Follower:
         rollout = self.rollout
         if rollout is None:
             return Used(0.0, 0.0)
-        old, new = self._loaded.get(rollout.old.key), self._loaded.get(rollout.new.key)
+        old, new = self.loaded.get(rollout.old.key), self.loaded.get(rollout.new.key)
         beside = 0.0 if self._shadow is None else self._shadow[1].cpu_s
         return Used(
-            0.0 if old is None else old.meter.cpu_s,
-            beside + (0.0 if new is None else new.meter.cpu_s),
+            0.0 if old is None else old.cpu_s,
+            beside + (0.0 if new is None else new.cpu_s),
         )
 
-    def _is_new(self, served: Served) -> bool:
-        return self.rollout is not None and served.key == self.rollout.new.key
+    def _is_new(self, served: ServingT) -> bool:
+        return self.rollout is not None and key_of(served) == self.rollout.new.key
 
-    def _other(self, chosen: Served) -> Served | None:
+    def _other(self, chosen: ServingT) -> ServingT | None:
         """Give the old model where the new one was chosen, if it is there."""
         if self.rollout is None or not self._is_new(chosen):
             return None
-        return self._loaded.get(self.rollout.old.key)
+        return self.loaded.get(self.rollout.old.key)

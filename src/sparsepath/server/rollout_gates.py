@@ -41,7 +41,8 @@ class GateKeeper:
             self.latest = None
             return
         found = self.latest = status(self._database)
-        if found is None or found.rollout.revision != rollout.revision or not found.gates:
+        seen = None if found is None else (found.rollout.id, found.rollout.revision)
+        if found is None or seen != (rollout.id, rollout.revision) or not found.gates:
             return
         action = _allowed(found)
         now = time.monotonic()

@@ -1,18 +1,16 @@
 """`/api/v1/rollout` and `/api/v1/drift`: a new model in stages, and whether answers drift."""
 
 import asyncio
-from contextlib import suppress
-from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from sparsepath.audit.drift.monitor import DriftState
+from sparsepath.audit.rollout.model import ModelRef
 from sparsepath.audit.rollout.rules import Rules
 from sparsepath.audit.rollout.state import (
     Asked,
-    ModelRef,
     Rollout,
     Stage,
     promote,
@@ -20,19 +18,13 @@ from sparsepath.audit.rollout.state import (
     start,
 )
 from sparsepath.audit.rollout.status import ServerFigures, StageFigures, Status, status
-from sparsepath.errors import ModelError
-from sparsepath.runtime.manifest import MANIFEST, Precision, read_manifest
+from sparsepath.config import Form
 from sparsepath.server.auth import Principal, asker
-from sparsepath.server.classifier import Classifier
-from sparsepath.server.model_ref import refer
-from sparsepath.server.problems import Problem
+from sparsepath.server.model_beside import beside, models_beside
+from sparsepath.server.model_ref import refer, refer_loaded
 from sparsepath.server.service import Served, Service
 
 router = APIRouter(prefix="/api/v1", tags=["rollout"])
-
-PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
-MAX_BESIDE: Final = 500
-"""Folders beside a model that are looked at."""
 
 Operator = Annotated[Principal, Depends(asker("operator"))]
 Admin = Annotated[Principal, Depends(asker("admin"))]
@@ -50,7 +42,9 @@ class RolloutStart(_Body):
     model: str = Field(
         min_length=1, max_length=255, description="Folder beside that of the model that answers."
     )
-    precision: Precision = "fp32"
+    precision: Form | None = Field(
+        default=None, description="None: fp32, or int8 of a language model."
+    )
     rules: Rules = Rules()
 
 
@@ -77,13 +71,13 @@ class ModelBeside(BaseModel):
     """A model that a rollout can be begun with."""
 
     name: str
-    precisions: list[Precision]
+    precisions: list[Form]
     labels: list[str]
     answers: bool = Field(description="Whether it is the one that answers now.")
 
 
 class ModelsBeside(BaseModel):
-    """Classifiers whose folders lie beside that of the one that answers."""
+    """Models of the same kind whose folders lie beside that of the one that answers."""
 
     models: list[ModelBeside]
 
@@ -157,17 +151,16 @@ async def show(service: Served, _who: Operator) -> RolloutState:
 @router.get("/rollout/models")
 async def list_models(service: Served, _who: Operator) -> ModelsBeside:
     """List the models that a rollout can be begun with."""
-    answering = service.classifier if service.follower is None else service.follower.base
-    return ModelsBeside(models=await asyncio.to_thread(_models_beside, answering))
+    found = await asyncio.to_thread(models_beside, service.answering)
+    return ModelsBeside(models=[ModelBeside(**one._asdict()) for one in found])
 
 
 @router.post("/rollout/start")
 async def begin(asked: RolloutStart, service: Served, who: Admin) -> RolloutState:
     """Begin a rollout in its shadow stage: both answer, the old model counts."""
-    answering = service.classifier if service.follower is None else service.follower.base
-    folder = _beside(answering, asked.model)
-    new = await asyncio.to_thread(refer, folder, asked.precision)
-    old = _ref(answering)
+    answering = service.answering
+    new = await asyncio.to_thread(refer, beside(answering, asked.model), asked.precision)
+    old = await asyncio.to_thread(refer_loaded, answering)
     await asyncio.to_thread(start, service.database, old, new, asked.rules, by=who.name)
     return await _state(service)
 
@@ -175,7 +168,6 @@ async def begin(asked: RolloutStart, service: Served, who: Admin) -> RolloutStat
 @router.post("/rollout/promote")
 async def go_on(asked: Promote, service: Served, who: Admin) -> RolloutState:
     """Begin the next stage."""
-    _ = service.classifier
     await asyncio.to_thread(
         promote,
         service.database,
@@ -190,7 +182,6 @@ async def go_on(asked: Promote, service: Served, who: Admin) -> RolloutState:
 @router.post("/rollout/roll-back")
 async def go_back(asked: RollBack, service: Served, who: Admin) -> RolloutState:
     """Let the old model answer everything again."""
-    _ = service.classifier
     await asyncio.to_thread(
         roll_back, service.database, by=who.name, revision=asked.revision, why=asked.why
     )
@@ -213,13 +204,11 @@ async def drift(service: Served, _who: Operator) -> Drifts:
 
 async def _state(service: Service) -> RolloutState:
     """Read how things stand."""
-    _ = service.classifier
-    assert service.follower is not None
     found = await asyncio.to_thread(status, service.database)
     return RolloutState(
         rollout=None if found is None else _told(found),
         server=service.follower.server,
-        answers=service.follower.base.name,
+        answers=service.answering.name,
         notes=service.notes,
     )
 
@@ -230,48 +219,4 @@ def _told(found: Status) -> RolloutOut:
         stages=found.stages,
         servers=found.servers,
         gates=[GateOut(**state._asdict()) for state in found.gates],
-    )
-
-
-def _models_beside(answering: Classifier) -> list[ModelBeside]:
-    """Read what lies beside a model; what is no classifier is left out."""
-    folder, found = answering.folder.resolve(), []
-    for place in sorted(folder.parent.iterdir())[:MAX_BESIDE]:
-        if place.is_symlink() or not (place / MANIFEST).is_file():
-            continue
-        with suppress(ModelError):
-            manifest = read_manifest(place)
-            precisions = PRECISIONS if not manifest.onnx else manifest.onnx
-            told = [one for one in PRECISIONS if one in precisions]
-            labels, answers = manifest.labels, place == folder
-            found.append(
-                ModelBeside(name=place.name, precisions=told, labels=labels, answers=answers)
-            )
-    return found
-
-
-def _beside(answering: Classifier, name: str) -> Path:
-    """Find a model's folder beside that of the one that answers.
-
-    Raises:
-        Problem: if the name leads elsewhere.
-    """
-    place = answering.folder.resolve().parent
-    if "\0" in name or (place / name).resolve().parent != place or not (place / name).is_dir():
-        raise Problem(
-            404,
-            "model_not_found",
-            "there is no such folder beside that of the model that answers",
-            fix="name a folder there, or use `sparsepath rollout start` on that machine",
-        )
-    return place / name
-
-
-def _ref(model: Classifier) -> ModelRef:
-    return ModelRef(
-        name=model.name,
-        folder=str(model.folder.resolve()),
-        precision=model.precision,
-        sha256=model.sha256,
-        labels=model.labels,
     )

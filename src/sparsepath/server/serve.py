@@ -13,13 +13,13 @@ from sparsepath.audit.database import Database
 from sparsepath.audit.keys import list_keys
 from sparsepath.config import Form
 from sparsepath.errors import ConfigError, RunError
-from sparsepath.runtime.locate import RESULTS
-from sparsepath.runtime.manifest import MANIFEST, Precision
+from sparsepath.runtime.manifest import Precision
 from sparsepath.server.app import create_app
 from sparsepath.server.classifier import Classifier
 from sparsepath.server.connections import Connection, close_unfinished
 from sparsepath.server.language import LanguageModel
 from sparsepath.server.logs import set_up_logs
+from sparsepath.server.model_ref import is_language_model
 from sparsepath.server.options import ServeOptions
 from sparsepath.server.service import Service
 
@@ -52,9 +52,7 @@ def load_model(
         ModelError: if the model cannot be loaded.
         RunError: if a run's results cannot be read.
     """
-    is_classifier = any((folder / name).is_file() for name in (MANIFEST, RESULTS))
-    is_language = any((place / "config.json").is_file() for place in (folder, folder / "model"))
-    if is_language and not is_classifier:
+    if is_language_model(folder):
         return LanguageModel(folder, form=form, threads=threads)
     return Classifier(folder, precision=precision, threads=threads, batch=options.batch_texts)
 

@@ -1,7 +1,7 @@
 """What the routes of one server share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeVar, final
 
@@ -23,14 +23,14 @@ from sparsepath.server.library import Library
 from sparsepath.server.limits import Limits
 from sparsepath.server.login.desk import Desk
 from sparsepath.server.logs import log
-from sparsepath.server.meter import Meter
 from sparsepath.server.metrics import Metrics
 from sparsepath.server.options import ServeOptions, check_effect, check_policy_free
 from sparsepath.server.problems import Problem
 from sparsepath.server.review_rules import check_labels
 from sparsepath.server.rollout import Follower
-from sparsepath.server.rollout import Served as ServedModel
-from sparsepath.server.rollout_metrics import add_gauges
+from sparsepath.server.rollout_metrics import add_drift, add_gauges
+from sparsepath.server.serving_classifier import Classifiers, ServedClassifier
+from sparsepath.server.serving_language import LanguageModels, ServedLanguage
 from sparsepath.server.shelf import Shelf
 from sparsepath.server.steering.part import SteeringPart
 from sparsepath.server.writing import Writers
@@ -54,16 +54,6 @@ class Service:
         self.doorkeeper = Doorkeeper(database, demands_keys=options.demands_keys, desk=desk)
         self.limits = Limits(database, self.metrics)
         self.journal = Journal(database, keep_texts=options.keep_texts, metrics=self.metrics)
-        meter = Meter(_nothing, 1)
-        if isinstance(model, Classifier):
-            meter = Meter(model.answer, model.threads)
-        self.batcher: Batcher[Answer] = Batcher(
-            meter,
-            limit=options.batch_texts,
-            wait_s=options.batch_wait_ms / 1000,
-            capacity=options.queue_texts,
-            metrics=self.metrics,
-        )
         self.steering = SteeringPart(model)
         subject = self.steering.subject
         check_effect(
@@ -79,11 +69,12 @@ class Service:
         """Work without an end that goes on while the server answers."""
         if (anchor := options.anchor) is not None:
             self.beside.append(lambda: self.journal.keep_anchor(anchor))
-        self.follower: Follower | None = None
-        """Follows rollouts of a classifier."""
+        self._sorting: Follower[ServedClassifier] | None = None
+        self._writing: Follower[ServedLanguage] | None = None
         self.drift: DriftWatch | None = None
+        """Of a classifier."""
         self.folder = FolderWatch(model, self.journal)
-        self._watch(meter)
+        self._watch()
         self.jobs = Runner(database, options.store, at_once=options.jobs)
         self.beside.append(self.jobs.run)
         self.is_leaving: Callable[[], bool] = lambda: False
@@ -93,16 +84,38 @@ class Service:
         self._working: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def _watch(self, meter: Meter) -> None:
-        """Follow the model's folder and, of a classifier, rollouts and drift."""
+    def _watch(self) -> None:
+        """Follow the model's folder, rollouts and, of a classifier, drift."""
         self.beside.append(self.folder.run)
-        if isinstance(self.model, Classifier):
+        if isinstance(self.model, LanguageModel):
+            models = LanguageModels(self.model.threads)
+            self._writing = Follower(models.served(self.model), models, self.database)
+        else:
             check_labels(self.options.review, self.model.labels)
-            own = ServedModel(self.model, self.batcher, meter, None)
-            self.follower = Follower(own, self.database, self.options, self.metrics)
-            self.drift = DriftWatch(self.follower, self.database, self.options.drift_window)
+            kind = Classifiers(self.model.threads, self.options, self.metrics)
+            self._sorting = Follower(kind.served(self.model), kind, self.database)
+            self.drift = DriftWatch(self._sorting, self.database, self.options.drift_window)
             self.beside.append(self.drift.run)
-        add_gauges(self.metrics, self.follower, self.drift, self.folder)
+            add_drift(self.metrics, self.drift)
+        add_gauges(self.metrics, self.follower, self.folder)
+
+    @property
+    def follower(self) -> Follower[ServedClassifier] | Follower[ServedLanguage]:
+        """What follows rollouts."""
+        found = self._sorting or self._writing
+        assert found is not None
+        return found
+
+    @property
+    def batcher(self) -> Batcher[Answer]:
+        """The queue of the classifier that the server was started with.
+
+        Raises:
+            Problem: if a language model is served.
+        """
+        if self._sorting is None:
+            raise _other("no classifier", "/v1/completions")
+        return self._sorting.own.batcher
 
     @property
     def is_ready(self) -> bool:
@@ -112,7 +125,7 @@ class Service:
     @property
     def answering(self) -> Classifier | LanguageModel:
         """The model that counts now."""
-        return self.model if self.follower is None else self.follower.base
+        return self.follower.base.model
 
     @property
     def writing_model(self) -> LanguageModel | None:
@@ -133,20 +146,28 @@ class Service:
     @property
     def notes(self) -> list[str]:
         """What is not as it should be, though answers are given."""
-        found = [] if self.folder.note is None else [self.folder.note]
-        if self.follower is not None:
-            found += self.follower.notes
-        return found
+        return [*([] if self.folder.note is None else [self.folder.note]), *self.follower.notes]
 
     @property
-    def followed(self) -> Follower:
+    def writing(self) -> Follower[ServedLanguage]:
+        """What knows which language model answers.
+
+        Raises:
+            Problem: if none is served.
+        """
+        if self._writing is None:
+            raise _other("no language model", "/api/v1/classify")
+        return self._writing
+
+    @property
+    def followed(self) -> Follower[ServedClassifier]:
         """What knows which classifier answers.
 
         Raises:
             Problem: if none is served, or it may not answer.
         """
-        _ = self.classifier
-        assert self.follower is not None
+        if self._sorting is None:
+            raise _other("no classifier", "/v1/completions")
         if self.options.strict_model and self.folder.is_changed:
             raise Problem(
                 503,
@@ -154,7 +175,7 @@ class Service:
                 "the model's folder changed after it was loaded",
                 fix="ask who runs this server",
             )
-        return self.follower
+        return self._sorting
 
     @property
     def classifier(self) -> Classifier:
@@ -198,7 +219,10 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answer inside the block; at its end what waits is still answered and recorded."""
-        working = [asyncio.create_task(part.run()) for part in (self.batcher, self.writers)]
+        queues = [self.writers.run()]
+        if self._sorting is not None:
+            queues.append(self._sorting.own.batcher.run())
+        working = [asyncio.create_task(queue) for queue in queues]
         writing = asyncio.create_task(self.journal.run())
         self._working = [*working, writing]
         facts: dict[str, JsonValue] = {
@@ -210,20 +234,19 @@ class Service:
             **self.options.review.recorded,
         }
         await self.journal.write([Draft(kind="server.start", body=facts)])
-        if self.follower is not None:
-            await self.follower.begin()
+        await self.follower.begin()
         beside = [asyncio.create_task(begin()) for begin in self.beside]
         self._is_open = True
         try:
             yield
         finally:
             self._is_open = False
-            self.batcher.close()
+            if self._sorting is not None:
+                self._sorting.own.batcher.close()
             self.writers.close()
             await asyncio.gather(*working)
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            if self.follower is not None:
-                await self.follower.stop()
+            await self.follower.stop()
             with suppress(Problem):
                 await self.journal.write([Draft(kind="server.stop", body=facts)])
             await self.jobs.close()
@@ -238,12 +261,8 @@ class Service:
             log("stopped")
 
     def _n_waiting(self) -> float:
-        return float(self.batcher.n_waiting + self.writers.n_waiting)
-
-
-def _nothing(_texts: Sequence[str]) -> list[Answer]:
-    """Stand in for a classifier where none is served; never asked."""
-    return []
+        n_texts = 0 if self._sorting is None else self._sorting.own.batcher.n_waiting
+        return float(n_texts + self.writers.n_waiting)
 
 
 def _other(lacking: str, other: str) -> Problem:

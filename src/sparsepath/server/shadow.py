@@ -11,12 +11,10 @@ from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, Protocol, final, runtime_checkable
 
-import numpy as np
-
-from sparsepath.audit.rollout.state import ModelRef
-from sparsepath.runtime.base import FloatArray
+from sparsepath.audit.rollout.model import ModelKind, ModelRef
+from sparsepath.audit.rollout.tally import ShadowAnswer
 from sparsepath.server.logs import log
 
 CAPACITY: Final = 256
@@ -25,7 +23,7 @@ CAPACITY: Final = 256
 MAX_CHARACTERS: Final = 8_000_000
 """Characters of all requests that may wait."""
 
-ANSWER_S: Final = 30.0
+ANSWER_S: Final[dict[ModelKind, float]] = {"classifier": 30.0, "language-model": 120.0}
 """Seconds after which the process is given up."""
 
 _LOAD_S: Final = 120.0
@@ -35,22 +33,37 @@ _LINE: Final = 1 << 26
 """Bytes of a reply, at most."""
 
 
-class Job(NamedTuple):
+class Compared(NamedTuple):
+    """What came of asking the new model about a request."""
+
+    agreed: int | float
+    """Texts, or shares of texts, in which it agrees with the old one."""
+    ms: float
+    """Its time; of a language model, a token."""
+    n_tokens: int
+    """Of a language model."""
+    answers: Sequence[ShadowAnswer]
+    """Of a classifier."""
+
+
+@runtime_checkable
+class Job(Protocol):
     """A request that the old model has answered."""
 
-    texts: list[str]
-    seqs: list[int]
-    """Numbers of the decisions' records."""
-    labels: list[str]
-    """What the old model said."""
+    @property
+    def n_texts(self) -> int:
+        """Texts of it."""
 
+    @property
+    def size(self) -> int:
+        """Characters that it keeps in memory."""
 
-class Reply(NamedTuple):
-    """What the new model said, or that it did not."""
+    @property
+    def asked(self) -> object:
+        """What the new model gets, as JSON can hold it."""
 
-    rows: list[FloatArray] | None
-    """Probabilities, [labels] for each text; None: it failed."""
-    ms: float
+    def compared(self, content: dict[str, Any]) -> Compared:
+        """Compare what came back; any error counts as a failure of the new model."""
 
 
 class _Failure(Exception):  # noqa: N818 - ends a process, and is counted
@@ -61,13 +74,15 @@ class _Failure(Exception):  # noqa: N818 - ends a process, and is counted
 class Shadow:
     """A queue and the process behind it."""
 
-    def __init__(self, model: ModelRef, threads: int, told: Callable[[Job, Reply], None]) -> None:
+    def __init__(
+        self, model: ModelRef, threads: int, told: Callable[[Job, Compared | None], None]
+    ) -> None:
         """Prepare; `run` does the work.
 
         Args:
             model: the new one.
             threads: of its engine.
-            told: gets every request with what came of it.
+            told: gets every request with what came of it; None: the new one failed.
         """
         self.model, self._threads, self._told = model, threads, told
         self._waiting: deque[Job] = deque()
@@ -85,12 +100,11 @@ class Shadow:
 
     def offer(self, job: Job) -> None:
         """Let a request wait for its turn, or drop it; never waits itself."""
-        size = sum(map(len, job.texts))
-        if len(self._waiting) >= CAPACITY or self._n_characters + size > MAX_CHARACTERS:
-            self.dropped += len(job.texts)
+        if len(self._waiting) >= CAPACITY or self._n_characters + job.size > MAX_CHARACTERS:
+            self.dropped += job.n_texts
             return
         self._waiting.append(job)
-        self._n_characters += size
+        self._n_characters += job.size
         self._arrived.set()
 
     async def run(self) -> None:
@@ -100,7 +114,7 @@ class Shadow:
             while True:
                 try:
                     await self._asked_all()
-                except (_Failure, OSError, ValueError, KeyError, TypeError) as err:
+                except (_Failure, OSError, ValueError, LookupError, TypeError) as err:
                     self.note = f"the new model does not answer: {err}"[:300]
                     log("shadow failed", why=self.note)
                     await self._end()
@@ -120,21 +134,17 @@ class Shadow:
             self._arrived.clear()
             await self._arrived.wait()
         job = self._waiting[0]
-        content = await self._exchanged(job.texts, ANSWER_S)
-        self._take()
+        content = await self._exchanged(job.asked, ANSWER_S[self.model.kind])
         self.memory_bytes = int(content["memory_bytes"])
-        rows: list[FloatArray] | None = None
-        if "probabilities" in content:
-            rows = [np.array(row, np.float32) for row in content["probabilities"]]
-            if len(rows) != len(job.texts):
-                raise _Failure("it answered another number of texts")
         self.cpu_s += float(content["cpu_s"])
-        self._told(job, Reply(rows, float(content["ms"])))
+        compared = None if "error" in content else job.compared(content)
+        self._take()
+        self._told(job, compared)
 
     async def _begin(self) -> None:
         """Start the process; it must have loaded the model that was meant."""
         command = [sys.executable, "-P", "-m", "sparsepath.server.shadow_worker"]
-        command += [self.model.folder, self.model.precision, str(self._threads)]
+        command += [self.model.kind, self.model.folder, self.model.precision, str(self._threads)]
         self._process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL, limit=_LINE
         )
@@ -147,12 +157,12 @@ class Shadow:
             raise _Failure("it has other labels")
         self.memory_bytes, self.note = int(content["memory_bytes"]), None
 
-    async def _exchanged(self, texts: Sequence[str], seconds: float) -> dict[str, Any]:
+    async def _exchanged(self, asked: object, seconds: float) -> dict[str, Any]:
         assert self._process is not None
         assert self._process.stdin is not None
         reading = asyncio.create_task(self._read(seconds))
         try:
-            self._process.stdin.write(json.dumps(texts).encode() + b"\n")
+            self._process.stdin.write(json.dumps(asked).encode() + b"\n")
             await self._process.stdin.drain()
             return await reading
         except RuntimeError as err:  # what uvloop says where asyncio says ConnectionResetError
@@ -181,13 +191,13 @@ class Shadow:
 
     def _take(self) -> Job:
         job = self._waiting.popleft()
-        self._n_characters -= sum(map(len, job.texts))
+        self._n_characters -= job.size
         return job
 
     def _give_up(self) -> None:
         """Count the request in hand as failed, so that a text that kills is not asked again."""
         if self._waiting:
-            self._told(self._take(), Reply(None, 0.0))
+            self._told(self._take(), None)
 
     async def _end(self) -> None:
         process, self._process = self._process, None

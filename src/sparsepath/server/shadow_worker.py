@@ -9,40 +9,76 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 import psutil
 
+from sparsepath.config import Form
 from sparsepath.errors import SparsepathError
 from sparsepath.runtime.manifest import Precision
 from sparsepath.server.classifier import Classifier
+from sparsepath.server.language import LanguageModel
+
+Answer = Callable[[Any], dict[str, Any]]
+"""Gives what a model says about a request."""
 
 BATCH = 32
 """Texts that go through the graph together."""
 
 
-def main(folder: str, precision: Precision, threads: int) -> None:
+def main(kind: str, folder: str, precision: str, threads: int) -> None:
     """Load a model, say so, and answer until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(19)
     try:
-        model = Classifier(Path(folder), precision=precision, threads=threads, batch=BATCH)
+        model, answer = _KINDS[kind](Path(folder), precision, threads)
     except SparsepathError as err:
         _tell({"failed": err.message})
         return
     _tell({"sha256": model.sha256, "labels": model.labels, "memory_bytes": _memory()})
     for line in sys.stdin:
-        _tell(_reply(model, json.loads(line)))
+        _tell(_reply(answer, json.loads(line)))
 
 
-def _reply(model: Classifier, texts: list[str]) -> dict[str, Any]:
-    """Answer texts; of a failure give only the kind, since its message may hold a text."""
+def _classifier(folder: Path, precision: str, threads: int) -> tuple[Classifier, Answer]:
+    """Load a classifier, which gives probabilities."""
+    chosen: Precision = "int8" if precision == "int8" else "fp32"
+    model = Classifier(folder, precision=chosen, threads=threads, batch=BATCH)
+
+    def answer(texts: list[str]) -> dict[str, Any]:
+        return {"probabilities": [one.probabilities.tolist() for one in model.answer(texts)]}
+
+    return model, answer
+
+
+def _language_model(folder: Path, precision: str, threads: int) -> tuple[LanguageModel, Answer]:
+    """Load a language model, which gives its likeliest token at each place of a text.
+
+    It reads the old model's tokens one by one, as if it had written them itself: so the time of a
+    token is that of writing, and the two stay comparable after they first differ.
+    """
+    model = LanguageModel(folder, form=cast("Form", precision), threads=threads)
+
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        return {"likeliest": model.likeliest(asked["prompt"], asked["tokens"])}
+
+    return model, answer
+
+
+_KINDS: Final[dict[str, Callable[[Path, str, int], tuple[Classifier | LanguageModel, Answer]]]] = {
+    "classifier": _classifier,
+    "language-model": _language_model,
+}
+
+
+def _reply(answer: Answer, asked: Any) -> dict[str, Any]:
+    """Answer a request; of a failure give only the kind, since its message may hold a text."""
     begun, used = time.perf_counter(), time.process_time()
     try:
-        rows = [answer.probabilities.tolist() for answer in model.answer(texts)]
-        told: dict[str, Any] = {"probabilities": rows}
+        told = answer(asked)
     except Exception as err:  # noqa: BLE001 - whatever a candidate does is counted, not raised
         told = {"error": type(err).__name__}
     told["ms"] = 1000 * (time.perf_counter() - begun)
@@ -61,4 +97,4 @@ def _tell(content: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], "int8" if sys.argv[2] == "int8" else "fp32", int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

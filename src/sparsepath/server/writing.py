@@ -24,6 +24,9 @@ class Writing:
     def __init__(self, pieces: Iterator[str]) -> None:
         self._pieces = pieces
         self._told: asyncio.Queue[str | BaseException | None] = asyncio.Queue()
+        self._begun = time.monotonic()
+        self.seconds = 0.0
+        """From the request to the end of the text, however slowly it is read."""
         self.is_given_up = False
 
     async def read(self) -> AsyncIterator[str]:
@@ -48,6 +51,8 @@ class Writing:
 
     def tell(self, told: str | BaseException | None) -> None:
         """Hand something to the reader; None is the end."""
+        if told is None:
+            self.seconds = time.monotonic() - self._begun
         self._told.put_nowait(told)
 
 

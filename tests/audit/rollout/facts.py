@@ -3,8 +3,9 @@
 from typing import Any
 
 from sparsepath.audit.database import Database
+from sparsepath.audit.rollout.model import ModelRef
 from sparsepath.audit.rollout.rules import Rules
-from sparsepath.audit.rollout.state import ModelRef, Rollout, start
+from sparsepath.audit.rollout.state import Rollout, start
 
 
 def ref(name: str, **more: Any) -> ModelRef:

@@ -1167,7 +1167,7 @@ export interface paths {
         };
         /**
          * List Models
-         * @description List the language model that is served.
+         * @description List the names that the language model which is served goes by; the first one answers.
          */
         get: operations["list_models_v1_models_get"];
         put?: never;
@@ -2507,7 +2507,7 @@ export interface components {
             /** Name */
             name: string;
             /** Precisions */
-            precisions: ("fp32" | "int8")[];
+            precisions: ("fp32" | "bf16" | "int8" | "int4")[];
         };
         /**
          * ModelFigures
@@ -2516,6 +2516,8 @@ export interface components {
         ModelFigures: {
             /** Cpu Ms Per Text */
             cpu_ms_per_text: number | null;
+            /** Cpu Ms Per Token */
+            cpu_ms_per_token: number | null;
             /** Cpu S */
             cpu_s: number;
             error_rate: components["schemas"]["Measured"] | null;
@@ -2533,10 +2535,14 @@ export interface components {
             money: number | null;
             /** Money Per 1000 Texts */
             money_per_1000_texts: number | null;
+            /** Money Per 1000 Tokens */
+            money_per_1000_tokens: number | null;
             /** Requests */
             requests: number;
             /** Texts */
             texts: number;
+            /** Tokens */
+            tokens: number;
         };
         /**
          * ModelName
@@ -2557,6 +2563,12 @@ export interface components {
         ModelRef: {
             /** Folder */
             folder: string;
+            /**
+             * Kind
+             * @default classifier
+             * @enum {string}
+             */
+            kind: "classifier" | "language-model";
             /** Labels */
             labels: string[];
             /** Name */
@@ -2565,9 +2577,14 @@ export interface components {
              * Precision
              * @enum {string}
              */
-            precision: "fp32" | "int8";
+            precision: "fp32" | "bf16" | "int8" | "int4";
             /** Sha256 */
             sha256: string;
+            /**
+             * Vocabulary
+             * @default
+             */
+            vocabulary: string;
         };
         /**
          * Models
@@ -2579,7 +2596,7 @@ export interface components {
         };
         /**
          * ModelsBeside
-         * @description Classifiers whose folders lie beside that of the one that answers.
+         * @description Models of the same kind whose folders lie beside that of the one that answers.
          */
         ModelsBeside: {
             /** Models */
@@ -3339,10 +3356,9 @@ export interface components {
             model: string;
             /**
              * Precision
-             * @default fp32
-             * @enum {string}
+             * @description None: fp32, or int8 of a language model.
              */
-            precision: "fp32" | "int8";
+            precision?: ("fp32" | "bf16" | "int8" | "int4") | null;
             /**
              * @default {
              *       "currency": "",

@@ -130,3 +130,6 @@ export function dayAfter(day: string): string {
 
 export const dayBefore = (days: number): string =>
   new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
+
+/** Whether both models of a rollout are language models, which are measured by tokens. */
+export const writes = (rollout: Rollout): boolean => rollout.new.kind === "language-model";

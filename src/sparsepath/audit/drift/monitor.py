@@ -20,7 +20,7 @@ from sparsepath.audit.drift.reference import Reference
 from sparsepath.audit.drift.statistic import RATE, psi, threshold, total_variation
 from sparsepath.audit.log import append_in, head_in
 from sparsepath.audit.record import Draft
-from sparsepath.audit.rollout.state import model_key
+from sparsepath.audit.rollout.model import model_key
 from sparsepath.audit.tables import DRIFTS, HEADS, RECORDS, SHADOW_ANSWERS
 
 CALM: Final = 2

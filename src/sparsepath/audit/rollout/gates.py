@@ -104,7 +104,13 @@ def _why(what: str, states: Sequence[GateState]) -> str:
 
 
 def _share(
-    name: str, gate: Gate, count: int, n: int, *, at: Literal[1, -1], limit: float | None = None
+    name: str,
+    gate: Gate,
+    count: int | float,
+    n: int,
+    *,
+    at: Literal[1, -1],
+    limit: float | None = None,
 ) -> GateState:
     """Judge a share that must be at least (1) or at most (-1) its limit."""
     bound = gate.limit if limit is None else limit

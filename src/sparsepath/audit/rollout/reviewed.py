@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select, text
 
-from sparsepath.audit.rollout.state import Rollout, Stage, model_key
+from sparsepath.audit.rollout.model import model_key
+from sparsepath.audit.rollout.state import Rollout, Stage
 from sparsepath.audit.tables import RECORDS, SHADOW_ANSWERS
 
 _AT_ONCE: Final = 500

@@ -7,10 +7,14 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError
 
 from sparsepath.artifacts.base import Artifact
+from sparsepath.audit.rollout.model import ModelKind
 from sparsepath.errors import ConfigError
 
 WhenFailed = Literal["undo", "ask"]
 WhenPassed = Literal["promote", "ask"]
+
+LABELS_ONLY: Final = ("accuracy", "drift")
+"""Gates that look at labels, which a language model does not give."""
 
 SHARE: Final = 0.1
 """Share of the requests that the new model answers in the canary stage, unless told otherwise."""
@@ -54,10 +58,12 @@ class Gates(Artifact):
     """Every gate that is set; None: that quantity decides nothing."""
 
     agreement: ShareGate | None = None
-    """Least share of the texts to which both give the same label; decides in the shadow stage."""
+    """Least share of the texts to which both give the same label; of language models, of a text's
+    tokens that both hold likeliest, on average. Decides in the shadow stage."""
     accuracy: AccuracyGate | None = None
     latency_p95_ms: Gate | None = None
-    """Largest 95th percentile of the new model's time, milliseconds."""
+    """Largest 95th percentile of the new model's time, milliseconds a request; of a language model
+    a token."""
     errors: ShareGate | None = None
     """Largest share of the texts in which the new model fails."""
     drift: DriftGate | None = None
@@ -74,6 +80,21 @@ class Rules(Artifact):
     """None: money is not counted."""
     currency: str = Field(default="", max_length=8)
     gates: Gates = Gates()
+
+
+def check_gates(gates: Gates, kind: ModelKind) -> None:
+    """See that every gate that is set means something for a kind of model.
+
+    Raises:
+        ConfigError: if one does not.
+    """
+    unfit = [name for name in LABELS_ONLY if getattr(gates, name) is not None]
+    if kind == "language-model" and unfit:
+        fit = [name for name in Gates.model_fields if name not in LABELS_ONLY]
+        raise ConfigError(
+            f"the gate {unfit[0]} looks at labels, which a language model does not give",
+            hint=f"leave it out; gates of language models: {', '.join(fit)}",
+        )
 
 
 def read_rules(path: Path) -> Rules:

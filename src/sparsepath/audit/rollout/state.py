@@ -17,7 +17,8 @@ from sparsepath.audit.clock import now
 from sparsepath.audit.database import Database
 from sparsepath.audit.log import append_in, head_in
 from sparsepath.audit.record import Draft, Kind, canonical
-from sparsepath.audit.rollout.rules import Rules
+from sparsepath.audit.rollout.model import ModelRef, check_fit
+from sparsepath.audit.rollout.rules import Rules, check_gates
 from sparsepath.audit.tables import HEADS, ROLLOUTS
 from sparsepath.errors import ConfigError
 
@@ -25,22 +26,6 @@ Stage = Literal["shadow", "canary", "full", "rolled-back"]
 
 NEXT: Final[dict[Stage, Stage]] = {"shadow": "canary", "canary": "full"}
 """What `promote` does."""
-
-
-class ModelRef(Artifact):
-    """A model of a rollout."""
-
-    name: str
-    folder: str
-    """Absolute; the same on every machine that serves it."""
-    precision: Literal["fp32", "int8"]
-    sha256: str
-    labels: list[str]
-
-    @property
-    def key(self) -> str:
-        """What tells models apart."""
-        return model_key(self.sha256, self.precision)
 
 
 class Asked(Artifact):
@@ -87,11 +72,6 @@ class Rollout(NamedTuple):
         return plain
 
 
-def model_key(sha256: str, precision: str) -> str:
-    """Give what tells models apart."""
-    return f"{sha256}:{precision}"
-
-
 def goes_to_new(rollout: int, share: float, texts: list[str]) -> bool:
     """Say whether the new model answers a request in the canary stage.
 
@@ -131,16 +111,8 @@ def start(database: Database, old: ModelRef, new: ModelRef, rules: Rules, *, by:
         ConfigError: if one goes on, or the models do not fit together.
         RunError: if the database cannot be written to.
     """
-    if old.key == new.key:
-        raise ConfigError(
-            f"{new.name} ({new.precision}) is the model that answers already",
-            hint="give the folder of another model",
-        )
-    if set(old.labels) != set(new.labels):
-        raise ConfigError(
-            f"{new.name} has other labels than {old.name}",
-            hint="roll out a model of the same labels",
-        )
+    check_fit(old, new)
+    check_gates(rules.gates, new.kind)
     with database.writing() as connection:
         _lock(connection)
         before = current_in(connection)
@@ -149,7 +121,8 @@ def start(database: Database, old: ModelRef, new: ModelRef, rules: Rules, *, by:
                 f"the rollout of {before.new.name} goes on ({before.stage})",
                 hint="end it first: sparsepath rollout promote, or roll-back",
             )
-        if before is not None and before.stage == "full" and before.new.key != old.key:
+        is_other = before is not None and before.new.kind == old.kind and before.new.key != old.key
+        if before is not None and before.stage == "full" and is_other:
             raise ConfigError(
                 f"{before.new.name} ({before.new.precision}) answers now, not {old.name}",
                 hint=f"start from it: sparsepath rollout start {before.new.folder} NEW",

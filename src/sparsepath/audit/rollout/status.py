@@ -35,10 +35,15 @@ class ModelFigures(Artifact):
     """Texts in which it failed."""
     error_rate: Measured | None
     latency_ms_p50: float | None
-    """Of a request; in the shadow stage the new model's own time, without the queue."""
+    """Of a request, of a language model a token; in the shadow stage the new model's own time,
+    without the queue."""
     latency_ms_p95: float | None
     cpu_s: float
     cpu_ms_per_text: float | None
+    tokens: int
+    """Of a language model: written, or compared in the shadow stage."""
+    cpu_ms_per_token: float | None
+    """Of a language model, its prompts included."""
     joules: float | None
     """Energy; None: this machine does not tell it."""
     memory_bytes: int | None
@@ -47,6 +52,7 @@ class ModelFigures(Artifact):
     money: float | None
     """None: no price was given."""
     money_per_1000_texts: float | None
+    money_per_1000_tokens: float | None
 
 
 class StageFigures(Artifact):
@@ -55,7 +61,8 @@ class StageFigures(Artifact):
     old: ModelFigures
     new: ModelFigures
     agreement: Measured | None
-    """Share of the texts to which both gave the same label, with its Wilson interval."""
+    """Share of the texts to which both gave the same label, with its Wilson interval; of language
+    models the mean share of a text's tokens that both hold likeliest, each text counted once."""
     dropped: int
     """Texts that the new model was not asked about, because too many waited."""
     accuracy_loss: Measured | None
@@ -146,7 +153,7 @@ def _figures(tally: Tally, reviewed: Reviewed, rules: Rules) -> StageFigures:
     )
 
 
-def _measured(count: int, n: int) -> Measured | None:
+def _measured(count: int | float, n: int) -> Measured | None:
     return Measured(n=n, value=count / n, ci95=wilson(count, n)) if n else None
 
 
@@ -165,7 +172,7 @@ def _loss(reviewed: Reviewed) -> Measured | None:
 def _model(tally: ModelTally, rules: Rules) -> ModelFigures:
     price = rules.price_per_cpu_hour
     money = None if price is None else tally.cpu_s / 3600 * price
-    n = tally.texts
+    n, n_tokens = tally.texts, tally.tokens
     return ModelFigures(
         requests=tally.requests,
         texts=n,
@@ -175,8 +182,11 @@ def _model(tally: ModelTally, rules: Rules) -> ModelFigures:
         latency_ms_p95=tally.quantile_ms(0.95),
         cpu_s=tally.cpu_s,
         cpu_ms_per_text=1000 * tally.cpu_s / n if n else None,
+        tokens=n_tokens,
+        cpu_ms_per_token=1000 * tally.cpu_s / n_tokens if n_tokens else None,
         joules=tally.joules,
         memory_bytes=tally.memory_bytes,
         money=money,
         money_per_1000_texts=None if money is None or not n else 1000 * money / n,
+        money_per_1000_tokens=None if money is None or not n_tokens else 1000 * money / n_tokens,
     )

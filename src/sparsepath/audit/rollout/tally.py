@@ -31,12 +31,14 @@ class ModelTally:
     """Answered, and timed."""
     texts: int = 0
     """Answered."""
+    tokens: int = 0
+    """Written, or, of the new model in the shadow stage, compared; 0 of classifiers."""
     errors: int = 0
     """Texts in which it failed."""
     slow: int = 0
     """Requests that took longer than the gate allows."""
     times: list[int] = field(default_factory=lambda: [0] * (len(ENDS_MS) + 1))
-    """Requests by class of `ENDS_MS`."""
+    """Requests by class of `ENDS_MS`; of language models by the time of a token."""
     cpu_s: float = 0.0
     """CPU seconds of the engine."""
     joules: float | None = None
@@ -44,10 +46,13 @@ class ModelTally:
     memory_bytes: int | None = None
     """Of one server; None: not measured."""
 
-    def add_request(self, n_texts: int, ms: float, limit_ms: float | None) -> None:
-        """Count an answered request."""
+    def add_request(
+        self, n_texts: int, ms: float, limit_ms: float | None, n_tokens: int = 0
+    ) -> None:
+        """Count an answered request, with its time, of a language model a token."""
         self.requests += 1
         self.texts += n_texts
+        self.tokens += n_tokens
         self.times[bisect_left(ENDS_MS, ms)] += 1
         self.slow += limit_ms is not None and ms > limit_ms
 
@@ -76,8 +81,9 @@ class Tally:
     new: ModelTally = field(default_factory=ModelTally)
     compared: int = 0
     """Texts that both answered."""
-    agreed: int = 0
-    """Texts to which both gave the same label."""
+    agreed: int | float = 0
+    """Texts to which both gave the same label; of language models each text counts by its share of
+    tokens that both hold likeliest."""
     dropped: int = 0
     """Texts that the new model was not asked about, because too many waited."""
     note: str | None = None
@@ -161,6 +167,7 @@ def _sum(tallies: Sequence[ModelTally]) -> ModelTally:
     return ModelTally(
         requests=sum(one.requests for one in tallies),
         texts=sum(one.texts for one in tallies),
+        tokens=sum(one.tokens for one in tallies),
         errors=sum(one.errors for one in tallies),
         slow=sum(one.slow for one in tallies),
         times=[sum(column) for column in zip(*(one.times for one in tallies), strict=True)]

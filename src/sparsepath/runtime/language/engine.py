@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -51,6 +51,14 @@ Ending = Literal["end", "stop", "tokens", "context"]
 model was not trained on longer texts."""
 
 
+class Noted(NamedTuple):
+    """A place of an answer."""
+
+    token: int
+    """That was written, or ended it."""
+    likeliest: int
+
+
 @dataclass(kw_only=True, slots=True)
 class Written:
     """What is known of an answer when it is finished; it fills while the text comes."""
@@ -65,6 +73,10 @@ class Written:
     """Seconds of reading the new tokens, without the last one, which nothing follows."""
     bytes_read: int = 0
     """Of weights, for the same tokens; 0 without the native library."""
+    notes: int = 0
+    """Places that are noted, at most."""
+    noted: list[Noted] = field(default_factory=list)
+    """The first places of the answer."""
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -357,6 +369,8 @@ class Engine:
         read_before, facts.ending = self._read(), "tokens"
         while True:
             token = choose(logits, rng, temperature=options.temperature, top_p=options.top_p)
+            if len(facts.noted) < facts.notes:
+                facts.noted.append(Noted(token, int(logits.argmax())))
             if token in self.shape.end_ids:
                 facts.ending = "end"
                 return

@@ -1,5 +1,5 @@
 import type { Schemas } from "../../api/client";
-import type { Rollout } from "../../lib/govern";
+import { writes, type Rollout } from "../../lib/govern";
 import { isWord, useWords } from "../../words";
 import { Cell } from "../CandidateTable";
 
@@ -11,8 +11,9 @@ export function GateTable({ rollout }: { rollout: Rollout }) {
   if (rollout.stage === "rolled-back") return <p className="quiet">{say("rollout.gates.over")}</p>;
   if (!rollout.gates.length) return <p className="quiet">{say("rollout.gates.none")}</p>;
   const name = (one: Gate) => {
-    const word = `gate.${one.gate}`;
-    return isWord(word) ? say(word) : one.gate;
+    const words = [...(writes(rollout) ? [`gate.${one.gate}.tokens`] : []), `gate.${one.gate}`];
+    const word = words.find(isWord);
+    return word === undefined ? one.gate : say(word);
   };
   const write = (one: Gate, value: number | null) => {
     if (value === null) return "\u2013";

@@ -43,7 +43,7 @@ export function Overview({ start }: { start: Start }) {
         <Tile to="review" asked={waiting} role={start.role} least="reviewer">
           <strong>{f.integer(waiting.data?.waiting ?? 0)}</strong> {say("overview.review")}
         </Tile>
-        <Tile to="rollout" asked={rollout} role={start.role} least="operator" why={only}>
+        <Tile to="rollout" asked={rollout} role={start.role} least="operator">
           {going ? (
             <>
               <strong>{stageName(going.stage, say)}</strong>{" "}

@@ -8,7 +8,7 @@ import { Hash, Moment } from "../Moment";
 import { Loading, Trouble } from "../Notice";
 import { GateTable } from "./GateTable";
 import { Pair } from "./PolicyPage";
-import { isClassifier, useRollout } from "./queries";
+import { useRollout } from "./queries";
 import { RolloutCharts } from "./RolloutCharts";
 import { RolloutDeeds } from "./RolloutDeeds";
 import { RolloutStart } from "./RolloutStart";
@@ -21,13 +21,9 @@ export function RolloutView({ start }: { start: Start }) {
   return (
     <>
       <h1>{say("rollout.title")}</h1>
-      {isClassifier(start) ? (
-        <Gated role={start.role} least="operator">
-          <Asked start={start} />
-        </Gated>
-      ) : (
-        <p className="notice">{say("govern.classifiers")}</p>
-      )}
+      <Gated role={start.role} least="operator">
+        <Asked start={start} />
+      </Gated>
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { Link } from "wouter";
 import type { Schemas, Start } from "../../api/client";
 import { linkTo } from "../../lib/address";
-import { brief, type Rollout, type Stage } from "../../lib/govern";
+import { brief, writes, type Rollout, type Stage } from "../../lib/govern";
 import { useWords } from "../../words";
 import { useDrift } from "./queries";
 import { StageChart, type Mark, type Who } from "./StageChart";
@@ -16,6 +16,7 @@ const WHO: readonly Who[] = ["old", "new"];
 export function RolloutCharts({ start, rollout }: { start: Start; rollout: Rollout }) {
   const { say, f } = useWords();
   const { gates } = rollout.rules;
+  const isWriter = writes(rollout);
   const stages = STAGES.flatMap((stage) => {
     const found = rollout.stages[stage];
     return found ? [{ stage, found }] : [];
@@ -60,23 +61,28 @@ export function RolloutCharts({ start, rollout }: { start: Start; rollout: Rollo
       <div className="measures">
         <StageChart
           title={say("measure.agreement")}
-          about={say("measure.agreement.about")}
+          about={say(isWriter ? "measure.agreement.tokens" : "measure.agreement.about")}
           marks={shared((found) => found.agreement, texts)}
           write={(value) => f.percent(value)}
           limit={gates?.agreement ? { value: gates.agreement.limit, isLeast: true } : null}
           empty={empty}
         />
-        <StageChart
-          title={say("measure.accuracy")}
-          about={say("measure.accuracy.about")}
-          marks={shared((found) => found.accuracy_loss, (n) => say("rollout.n.verdicts", { n: f.integer(n) }))}
-          write={(value) => f.points(value)}
-          limit={most(gates?.accuracy?.limit)}
-          empty={say("measure.accuracy.none")}
-        />
+        {isWriter ? null : (
+          <StageChart
+            title={say("measure.accuracy")}
+            about={say("measure.accuracy.about")}
+            marks={shared(
+              (found) => found.accuracy_loss,
+              (n) => say("rollout.n.verdicts", { n: f.integer(n) }),
+            )}
+            write={(value) => f.points(value)}
+            limit={most(gates?.accuracy?.limit)}
+            empty={say("measure.accuracy.none")}
+          />
+        )}
         <StageChart
           title={say("measure.latency")}
-          about={say("measure.latency.about")}
+          about={say(isWriter ? "measure.latency.tokens" : "measure.latency.about")}
           marks={each((model) =>
             model.latency_ms_p95 === null
               ? null
@@ -98,24 +104,39 @@ export function RolloutCharts({ start, rollout }: { start: Start; rollout: Rollo
         />
         <StageChart
           title={say("measure.cost")}
-          about={say(hasPrice ? "measure.cost.money" : "measure.cost.cpu")}
+          about={say(`measure.cost.${hasPrice ? "money" : "cpu"}${isWriter ? ".tokens" : ""}`)}
           marks={each((model) => {
-            const value = hasPrice ? model.money_per_1000_texts : model.cpu_ms_per_text;
-            return value === null ? null : { value, n: texts(model.texts) };
+            const value = costOf(model, hasPrice, isWriter);
+            const n = isWriter ? say("rollout.n.tokens", { n: f.integer(model.tokens) }) : texts(model.texts);
+            return value === null ? null : { value, n };
           })}
           write={hasPrice ? money : (value) => f.ms(value)}
           empty={empty}
         />
-        <DriftMeasure start={start} rollout={rollout} />
+        {isWriter ? null : <DriftMeasure start={start} rollout={rollout} />}
       </div>
       <p>
-        <Link href={linkTo("/govern/review")}>{say("rollout.see.review")}</Link>{" "}
-        <Link href={linkTo("/govern/audit", { model: rollout.new.sha256, kind: "decision" })}>
-          {say("rollout.see.decisions")}
-        </Link>
+        {isWriter ? (
+          <Link href={linkTo("/govern/audit", { model: rollout.new.sha256, kind: "generation" })}>
+            {say("rollout.see.texts")}
+          </Link>
+        ) : (
+          <>
+            <Link href={linkTo("/govern/review")}>{say("rollout.see.review")}</Link>{" "}
+            <Link href={linkTo("/govern/audit", { model: rollout.new.sha256, kind: "decision" })}>
+              {say("rollout.see.decisions")}
+            </Link>
+          </>
+        )}
       </p>
     </>
   );
+}
+
+/** What a text costs, or, of a language model, a token: CPU time, or money for a thousand. */
+function costOf(model: Model, isMoney: boolean, isWriter: boolean): number | null {
+  if (isWriter) return isMoney ? model.money_per_1000_tokens : model.cpu_ms_per_token;
+  return isMoney ? model.money_per_1000_texts : model.cpu_ms_per_text;
 }
 
 /** How far answers are from those of the PoC, over the limit of each quantity. */

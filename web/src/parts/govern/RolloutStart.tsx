@@ -6,16 +6,22 @@ import { useWords } from "../../words";
 import { Deed } from "../Deed";
 import { Loading, Trouble } from "../Notice";
 import { Field } from "./PolicyForm";
+import { isClassifier } from "./queries";
 
 type Beside = Schemas["ModelBeside"];
+type Form = Beside["precisions"][number];
 
 /** Limits that are typed in other units than they are sent. */
 const GATES = [
-  { name: "agreement", unit: 0.01 },
-  { name: "accuracy", unit: 0.01 },
-  { name: "latency_p95_ms", unit: 1 },
-  { name: "errors", unit: 0.01 },
+  { name: "agreement", unit: 0.01, isOfLabels: false },
+  { name: "accuracy", unit: 0.01, isOfLabels: true },
+  { name: "latency_p95_ms", unit: 1, isOfLabels: false },
+  { name: "errors", unit: 0.01, isOfLabels: false },
 ] as const;
+
+/** A limit's name where both models write. */
+const ruleOfTokens = (name: (typeof GATES)[number]["name"]) =>
+  name === "latency_p95_ms" ? "rule.latency.tokens" : name === "agreement" ? "rule.agreement.tokens" : (`rule.${name}` as const);
 
 /** Begin a rollout with a model that lies beside the one that answers. */
 export function RolloutStart({ start }: { start: Start }) {
@@ -32,7 +38,10 @@ export function RolloutStart({ start }: { start: Start }) {
   const fit = found.data.models.filter(
     (one) => JSON.stringify([...one.labels].sort()) === labels && !(one.answers && one.precisions.length < 2),
   );
-  if (!fit.length) return <p className="notice">{say("rollout.begin.none")}</p>;
+  if (!fit.length) {
+    const none = isClassifier(start) ? "rollout.begin.none" : "rollout.begin.none.writer";
+    return <p className="notice">{say(none)}</p>;
+  }
   return <Form start={start} models={fit} />;
 }
 
@@ -40,20 +49,21 @@ function Form({ start, models }: { start: Start; models: Beside[] }) {
   const { say } = useWords();
   const queries = useQueryClient();
   const [model, setModel] = useState("");
-  const [precision, setPrecision] = useState<"fp32" | "int8">("fp32");
+  const [precision, setPrecision] = useState<Form>("fp32");
+  const gates = GATES.filter((one) => isClassifier(start) || !one.isOfLabels);
   const [typed, setTyped] = useState<Record<string, string>>({ share: "10" });
   const [drift, setDrift] = useState(false);
-  const chosen = models.find((one) => one.name === model);
+  const forms: Form[] = models.find((one) => one.name === model)?.precisions ?? ["fp32"];
   const set = (name: string, value: string) => setTyped({ ...typed, [name]: value });
   const begin = useMutation({
     mutationFn: () => {
-      const limits = GATES.flatMap(({ name, unit }) =>
+      const limits = gates.flatMap(({ name, unit }) =>
         typed[name] ? [[name, { limit: Number(typed[name]) * unit }] as const] : [],
       );
-      const gates = { ...Object.fromEntries(limits), ...(drift ? { drift: {} } : {}) };
+      const set = { ...Object.fromEntries(limits), ...(drift ? { drift: {} } : {}) };
       const price = typed["price"] ? { price_per_cpu_hour: Number(typed["price"]) } : {};
       const share = Number(typed["share"]) / 100;
-      const rules = { share, gates, currency: typed["currency"] ?? "", ...price };
+      const rules = { share, gates: set, currency: typed["currency"] ?? "", ...price };
       return post<RolloutState>("/rollout/start", { model, precision, rules });
     },
     onSuccess: (state) => queries.setQueryData(["rollout"], state),
@@ -86,9 +96,9 @@ function Form({ start, models }: { start: Start; models: Beside[] }) {
         <Field name={say("rollout.precision")}>
           <select
             value={precision}
-            onChange={(event) => setPrecision(event.target.value === "int8" ? "int8" : "fp32")}
+            onChange={(event) => setPrecision(forms.find((one) => one === event.target.value) ?? "fp32")}
           >
-            {(chosen?.precisions ?? ["fp32" as const]).map((one) => (
+            {forms.map((one) => (
               <option key={one}>{one}</option>
             ))}
           </select>
@@ -101,8 +111,8 @@ function Form({ start, models }: { start: Start; models: Beside[] }) {
           <Field name={say("rollout.share")}>
             <input {...number("share")} max={100} />
           </Field>
-          {GATES.map(({ name }) => (
-            <Field key={name} name={say(`rule.${name}`)}>
+          {gates.map(({ name }) => (
+            <Field key={name} name={say(isClassifier(start) ? `rule.${name}` : ruleOfTokens(name))}>
               <input {...number(name)} />
             </Field>
           ))}
@@ -117,10 +127,12 @@ function Form({ start, models }: { start: Start; models: Beside[] }) {
             />
           </Field>
         </div>
-        <label className="radio">
-          <input type="checkbox" checked={drift} onChange={(event) => setDrift(event.target.checked)} />
-          {say("rule.drift")}
-        </label>
+        {isClassifier(start) ? (
+          <label className="radio">
+            <input type="checkbox" checked={drift} onChange={(event) => setDrift(event.target.checked)} />
+            {say("rule.drift")}
+          </label>
+        ) : null}
       </details>
       {begin.error ? <Trouble error={begin.error} /> : null}
       <Deed

@@ -1,5 +1,5 @@
 import type { Schemas } from "../../api/client";
-import { brief, stageName, type Rollout } from "../../lib/govern";
+import { brief, stageName, writes, type Rollout } from "../../lib/govern";
 import { useWords } from "../../words";
 import { Cell } from "../CandidateTable";
 
@@ -15,6 +15,7 @@ export function StageTable({ rollout }: { rollout: Rollout }) {
   const cells = (model: Model) => ({
     requests: f.integer(model.requests),
     texts: f.integer(model.texts),
+    tokens: f.integer(model.tokens),
     errors: f.integer(model.errors),
     p50: known(model.latency_ms_p50, f.ms),
     p95: known(model.latency_ms_p95, f.ms),
@@ -23,7 +24,9 @@ export function StageTable({ rollout }: { rollout: Rollout }) {
     energy: known(model.joules, (value) => `${f.number(value, 1)} J`),
     money: known(model.money, (value) => `${brief(value)} ${rollout.rules.currency ?? ""}`),
   });
-  const columns = ["requests", "texts", "errors", "p50", "p95", "cpu", "memory", "energy", "money"] as const;
+  // A request is one text of a language model.
+  const counted = writes(rollout) ? (["texts", "tokens"] as const) : (["requests", "texts"] as const);
+  const columns = [...counted, "errors", "p50", "p95", "cpu", "memory", "energy", "money"] as const;
   const rows = STAGES.flatMap((stage) => {
     const found = rollout.stages[stage];
     return found ? (["old", "new"] as const).map((who) => ({ stage, who, told: cells(found[who]) })) : [];
