@@ -4,6 +4,9 @@ import { cataloguePath, get, type NeuronDetails, type Schemas, type Start } from
 import { linkTo } from "../lib/address";
 import { useWords } from "../words";
 import { Histogram } from "./Histogram";
+import { Checkpoints } from "./neuron/Checkpoints";
+import { FireBox } from "./neuron/FireBox";
+import { LayerStrip } from "./neuron/LayerStrip";
 import { Loading, Trouble } from "./Notice";
 import { Remarks } from "./Remarks";
 import { SteerLink } from "./steer/SteerLink";
@@ -16,10 +19,10 @@ interface Props {
 }
 
 export function NeuronPage({ model, name, role }: Props) {
-  const { say } = useWords();
+  const { say, lang } = useWords();
   const found = useQuery({
-    queryKey: ["neuron", model, name],
-    queryFn: ({ signal }) => get<NeuronDetails>(cataloguePath(model, "/neuron"), { name }, signal),
+    queryKey: ["neuron", model, name, "card", lang],
+    queryFn: ({ signal }) => get<NeuronDetails>(cataloguePath(model, "/neuron"), { name, lang }, signal),
   });
   return (
     <>
@@ -100,6 +103,9 @@ function Known({ found, model, role }: { found: NeuronDetails; model: string; ro
           ) : null}
         </div>
       </div>
+      <FireBox key={row.name} model={model} name={row.name} largest={found.largest} />
+      <LayerStrip model={model} name={row.name} />
+      <Checkpoints model={model} name={row.name} />
       <section>
         <h2>{say("neuron.remarks")}</h2>
         <Remarks found={found} model={model} mayWrite={role !== "viewer"} />

@@ -85,7 +85,7 @@ export function PartsGraph({ layers }: { layers: Layer[] }) {
                   <g key={head.number} className={`node ${head.fate}`} style={{ "--heat": heatOf(head) }}>
                     {isKept ? (
                       <path
-                        className="link"
+                        className="wire"
                         d={`M${stream} ${y}C${stream} ${middle} ${stream - 20} ${middle} ${x} ${middle}C${stream - 20} ${middle} ${stream} ${middle} ${stream} ${y + ROW}`}
                       />
                     ) : null}
@@ -96,7 +96,7 @@ export function PartsGraph({ layers }: { layers: Layer[] }) {
               <rect className="whole-bar" x={stream + 20} y={middle - 6} width={longest} height={12} rx={2} />
               {layer.neurons.kept ? (
                 <>
-                  <path className="link mlp" d={`M${stream} ${y}Q${stream} ${middle} ${stream + 20} ${middle}Q${stream} ${middle} ${stream} ${y + ROW}`} />
+                  <path className="wire mlp" d={`M${stream} ${y}Q${stream} ${middle} ${stream + 20} ${middle}Q${stream} ${middle} ${stream} ${y + ROW}`} />
                   <rect className="kept-bar" x={stream + 20} y={middle - 6} width={Math.max(1.5, long)} height={12} rx={2} />
                 </>
               ) : null}

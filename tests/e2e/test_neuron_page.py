@@ -1,0 +1,76 @@
+"""A neuron's page in a real browser: other layers, checkpoints, and a text that is typed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Open, Site, go
+from tests.e2e.faults import TOO_WIDE, serious_faults
+from tests.server.catalogue import write_catalogue
+from tests.server.runs import HOSTILE
+from tests.server.served import make_service, running
+from tests.steering.planted_lm import save_planted
+
+from sparsepath.audit.database import open_database
+
+pytestmark = pytest.mark.e2e
+
+PAGE = "/neurons?model=counts&neuron=L01%2F7"
+
+
+@pytest.fixture(scope="module")
+def lm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    place = tmp_path_factory.mktemp("runs")
+    folder = save_planted(place / "counts")
+    write_catalogue(folder)
+    for step, n in ((20, 300), (1000, 290)):
+        made = write_catalogue(folder / "concepts", n=n)
+        made.rename(made.with_name(f"step-{step}.sqlite"))
+    write_catalogue(place / "elsewhere")
+    with open_database(str(place / "log.db")) as database:
+        service = make_service(folder, database, runs=place)
+        with running(service) as client:
+            yield Site(client, database)
+
+
+@pytest.mark.parametrize(("lang", "dark"), [("en", False), ("ja", True)])
+def test_the_page_has_no_fault_and_fits(open_page: Open, lm: Site, lang: str, dark: bool) -> None:
+    page = open_page(f"{PAGE}&lang={lang}", dark=dark, url=lm.url)
+    page.locator(".moments").wait_for()
+    page.locator("form.say textarea").first.fill(f"one fire {HOSTILE}")
+    page.locator("form.say textarea").first.press("Control+Enter")
+    page.locator(".told").wait_for()
+    assert serious_faults(page) == []
+    for width in (380, 768, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, width
+        assert page.evaluate(TOO_WIDE) == [], width
+
+
+def test_a_neuron_fires_in_a_typed_text_and_is_followed(open_page: Open, lm: Site) -> None:
+    page = open_page(PAGE, url=lm.url)
+    page.get_by_label("A text, 2,000 characters").fill("one fire ice fire")
+    page.get_by_role("button", name="Read it").click()
+    page.get_by_text("It fires at 2 of").wait_for()
+    fired = [text.split("(")[0].strip() for text in page.locator(".told .at").all_inner_texts()]
+    assert fired == ["fire", "fire"]
+    slider = page.get_by_role("slider")
+    assert slider.get_attribute("max") == "1"
+    assert "Step 1,000" in page.locator(".moments").inner_text()
+    slider.press("Home")
+    page.wait_for_url("**step=20*")
+    assert "Step 20" in page.locator(".moments").inner_text()
+    strip = page.locator(".strip li")
+    assert strip.count() == 2
+    assert strip.nth(1).get_attribute("aria-current") == "true"
+    strip.nth(0).get_by_role("link").click()
+    page.wait_for_url("**neuron=L00*")
+    assert page.locator(".told").count() == 0
+
+
+def test_another_models_neuron_says_which_commands_are_needed(open_page: Open, lm: Site) -> None:
+    page = open_page("/", url=lm.url)
+    go(page, f"{lm.url}/neurons?model=elsewhere&neuron=L01%2F7")
+    page.get_by_text("sparsepath serve elsewhere").wait_for()
+    page.get_by_text("sparsepath concepts track elsewhere --corpus CORPUS").wait_for()
