@@ -7,7 +7,7 @@ BENCH_ARGS ?=
 RUN := runs/demo
 BIN := .venv/bin
 STAMP := .venv/.sparsepath-ready
-EXTRAS := train,demo,molecules,oidc,dev,docs
+EXTRAS := train,demo,molecules,oidc,fast,dev,docs
 APT := apt-get install -y python3 python3-venv make
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

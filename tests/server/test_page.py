@@ -28,6 +28,23 @@ def test_the_types_of_the_page_are_those_of_the_server() -> None:
     assert (WEB / "openapi.json").read_text() == openapi(), FIX
 
 
+def test_a_rule_for_narrow_screens_ends_where_it_should() -> None:
+    # The builder closes what is left open, and with it half of the rules would be for phones only.
+    text = (WEB / "src" / "style.css").read_text()
+    assert text.count("{") == text.count("}")
+    assert all(line.startswith((" ", "}")) for line in _within(text.splitlines()))
+
+
+def _within(lines: list[str]) -> list[str]:
+    """Give the lines of rules that are inside of another rule."""
+    depth, found = 0, []
+    for line in lines:
+        if depth and line:
+            found.append(line)
+        depth += line.count("{") - line.count("}")
+    return found
+
+
 def test_no_path_of_a_builder_and_no_map_is_in_the_page() -> None:
     for name, file in files().items():
         text = file.content.decode()

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,7 +24,7 @@ from sparsepath.audit.verify import verify
 from sparsepath.errors import RunError
 from sparsepath.server import drift
 from sparsepath.server.model_ref import refer
-from sparsepath.server.shadow import CAPACITY, Job, Shadow
+from sparsepath.server.shadow import CAPACITY, Job, Reply, Shadow
 
 TEXTS = [f"{a} {b} {c}" for a in ("good", "fine", "bad", "poor") for b in ("a", "very") for c in
          ("day", "good", "bad", "poor")]  # fmt: skip
@@ -60,7 +62,7 @@ def opened(place: str) -> Iterator[Database]:
         yield database
 
 
-def until(holds: Callable[[], bool], seconds: float = 15.0) -> float:
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> float:
     """Wait; give the seconds that it took."""
     begun = time.monotonic()
     while not holds():
@@ -291,3 +293,28 @@ def test_a_queue_that_is_full_drops_and_counts(models: Path) -> None:
     assert shadow.dropped == 6
     shadow.offer(Job(["x" * 9_000_000], [3], ["left"]))
     assert shadow.dropped == 7
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_process_that_died_unasked_is_begun_again(models: Path, loop: str) -> None:
+    runner = asyncio if loop == "asyncio" else pytest.importorskip("uvloop")
+    replies: list[Reply] = []
+
+    async def ask_twice() -> None:
+        shadow = Shadow(refer(models / "same"), 1, lambda _job, reply: replies.append(reply))
+        running = asyncio.create_task(shadow.run())
+        for n in (1, 2, 3):
+            shadow.offer(Job(["a"], [n], ["left"]))
+            async with asyncio.timeout(60):
+                while len(replies) < n:
+                    await asyncio.sleep(0.02)
+            if n == 1:
+                assert shadow._process is not None
+                os.kill(shadow._process.pid, signal.SIGKILL)
+                await shadow._process.wait()
+                await asyncio.sleep(0.1)  # its pipes are closed
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    runner.run(ask_twice())
+    assert [reply.rows is not None for reply in replies] == [True, False, True]

@@ -137,7 +137,8 @@ class Batcher(Generic[AnswerT]):
     @property
     def _may_follow(self) -> bool:
         """Whether a batch may leave while the engine still works on another one."""
-        return self._n_at_work < _AT_WORK and len(self._waiting) >= self._limit
+        is_full = len(self._waiting) >= self._limit
+        return self._n_at_work < _AT_WORK and self._limit > 1 and is_full
 
     async def _answered(self, batch: Sequence[_Ticket]) -> None:
         """Run a batch in the engine's thread, and hand out what came."""

@@ -150,11 +150,13 @@ class Shadow:
     async def _exchanged(self, texts: Sequence[str], seconds: float) -> dict[str, Any]:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(texts).encode() + b"\n")
         reading = asyncio.create_task(self._read(seconds))
         try:
+            self._process.stdin.write(json.dumps(texts).encode() + b"\n")
             await self._process.stdin.drain()
             return await reading
+        except RuntimeError as err:  # what uvloop says where asyncio says ConnectionResetError
+            raise _Failure("its process ended") from err
         finally:
             reading.cancel()
 

@@ -836,6 +836,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run}/pathways": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Pathways
+         * @description Give the parts of a run's full model and what each measured candidate kept of them.
+         *
+         *     Only what was measured is told: a candidate whose parts are in no file is named, not guessed.
+         */
+        get: operations["show_pathways_api_v1_runs__run__pathways_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run}/rows": {
         parameters: {
             query?: never;
@@ -2124,6 +2146,24 @@ export interface components {
             detail?: components["schemas"]["ValidationError"][];
         };
         /**
+         * Importance
+         * @description Importance by one method, as shares of its strongest head and strongest neuron, 0 to 1.
+         */
+        Importance: {
+            /**
+             * Heads
+             * @description A row a layer, a column a head.
+             */
+            heads: (number | null)[][];
+            /** Method */
+            method: string;
+            /**
+             * Neurons
+             * @description A row a layer, a column a group of equally many neurons, the highest first.
+             */
+            neurons: (number | null)[][];
+        };
+        /**
          * JobOut
          * @description A job.
          */
@@ -2359,6 +2399,63 @@ export interface components {
             n: number;
             /** Value */
             value: number;
+        };
+        /**
+         * MeasuredPoint
+         * @description A measured candidate, and what it kept of the full model.
+         */
+        MeasuredPoint: {
+            /** Accuracy */
+            accuracy: number;
+            /** Accuracy Change */
+            accuracy_change: number;
+            /** Accuracy Change Ci95 */
+            accuracy_change_ci95: [
+                number,
+                number
+            ] | null;
+            /** Accuracy Ci95 */
+            accuracy_ci95: [
+                number,
+                number
+            ];
+            /**
+             * Files
+             * @description Where this stands, inside the run folder.
+             */
+            files: string[];
+            /**
+             * Kept
+             * @description Input to output; a layer not in it was removed.
+             */
+            kept: components["schemas"]["PartsLayer"][];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "full" | "submodel" | "dynamic" | "topk" | "ensemble" | "control";
+            /** Latency Ms P50 */
+            latency_ms_p50: number;
+            /** Latency Ms P95 */
+            latency_ms_p95: number;
+            /** Name */
+            name: string;
+            /** Parameters */
+            parameters: number;
+            /**
+             * Precision
+             * @enum {string}
+             */
+            precision: "fp32" | "int8";
+            /** Size Bytes */
+            size_bytes: number;
+            /** Speedup */
+            speedup: number;
+            /** Speedup Ci95 */
+            speedup_ci95: [
+                number,
+                number
+            ];
         };
         /**
          * Message
@@ -2642,6 +2739,61 @@ export interface components {
             neurons: components["schemas"]["NeuronRow"][];
             /** Offset */
             offset: number;
+        };
+        /**
+         * PartsLayer
+         * @description A layer of the full model.
+         */
+        PartsLayer: {
+            /**
+             * Heads
+             * @description Numbers of its attention heads.
+             */
+            heads: number[];
+            /**
+             * Layer
+             * @description Its number in the first model.
+             */
+            layer: number;
+            /**
+             * N Neurons
+             * @description MLP neurons.
+             */
+            n_neurons: number;
+        };
+        /**
+         * PathwaysOut
+         * @description The parts of a run's full model, and which of them each measured candidate kept.
+         */
+        PathwaysOut: {
+            /**
+             * Importance
+             * @description A method each.
+             */
+            importance: components["schemas"]["Importance"][];
+            /** Layers */
+            layers: components["schemas"]["PartsLayer"][];
+            /**
+             * Missing
+             * @description What the run folder does not hold.
+             */
+            missing: ("results" | "importance" | "parts")[];
+            /**
+             * Points
+             * @description The smallest first.
+             */
+            points: components["schemas"]["MeasuredPoint"][];
+            /** Recommended */
+            recommended: string | null;
+            /**
+             * Removal
+             * @description Accuracy on validation rows as units left in an order, without training.
+             */
+            removal: components["schemas"]["RemovalCurve"][];
+            /** Run */
+            run: string;
+            /** Unplaced */
+            unplaced: components["schemas"]["Unplaced"][];
         };
         /**
          * PermitOut
@@ -3052,6 +3204,40 @@ export interface components {
             note: string | null;
             /** Verdict */
             verdict: string | null;
+        };
+        /**
+         * RemovalCurve
+         * @description How quality falls as units leave in one order.
+         */
+        RemovalCurve: {
+            /** Method */
+            method: string;
+            /**
+             * Order
+             * @enum {string}
+             */
+            order: "important-first" | "least-first" | "random";
+            /** Points */
+            points: components["schemas"]["RemovalPoint"][];
+        };
+        /**
+         * RemovalPoint
+         * @description Quality after a share of the units has left.
+         */
+        RemovalPoint: {
+            /** Accuracy */
+            accuracy: number;
+            /** Accuracy Ci95 */
+            accuracy_ci95?: [
+                number,
+                number
+            ] | null;
+            /** Fraction */
+            fraction: number;
+            /** N */
+            n?: number | null;
+            /** Nll Nats */
+            nll_nats?: number | null;
         };
         /**
          * ReplayOut
@@ -4080,6 +4266,19 @@ export interface components {
              * @description Probability of the label minus that of the runner-up.
              */
             margin: number;
+        };
+        /**
+         * Unplaced
+         * @description A candidate whose parts cannot be shown.
+         */
+        Unplaced: {
+            /** Name */
+            name: string;
+            /**
+             * Why
+             * @enum {string}
+             */
+            why: "depth-by-text" | "no-parts" | "broken";
         };
         /** ValidationError */
         ValidationError: {
@@ -5527,6 +5726,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_pathways_api_v1_runs__run__pathways_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PathwaysOut"];
                 };
             };
             /** @description Validation Error */

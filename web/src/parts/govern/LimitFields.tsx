@@ -17,7 +17,7 @@ export function LimitFields({ lines, set, add }: Props) {
       <legend>{say("draft.neurons")}</legend>
       <p className="quiet">{say("draft.neurons.about")}</p>
       {lines.map((line, at) => (
-        <div key={at} className="card limits" role="group" aria-label={say("draft.neuron.n", { n: at + 1 })}>
+        <div key={at} className="card limit-card" role="group" aria-label={say("draft.neuron.n", { n: at + 1 })}>
           <label>
             {say("neurons.name")}
             <input

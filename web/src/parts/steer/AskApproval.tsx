@@ -140,7 +140,7 @@ export function AskApproval({ steering, preset, role }: Props) {
         </label>
       </div>
       {ranged.length ? (
-        <fieldset className="limits">
+        <fieldset className="neuron-limits">
           <legend>{say("steer.ask.limits")}</legend>
           {ranged.map((neuron) => {
             const [low = "", high = ""] = limits[neuron] ?? [];
