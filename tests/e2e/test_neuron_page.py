@@ -1,7 +1,6 @@
 """A neuron's page in a real browser: other layers, checkpoints, and a text that is typed."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Open, Site, go

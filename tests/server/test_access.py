@@ -77,6 +77,7 @@ ROUTES: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/concepts/{catalogue}/neuron"): "viewer",
     ("GET", "/api/v1/concepts/{catalogue}/layers"): "viewer",
     ("GET", "/api/v1/concepts/{catalogue}/moments"): "viewer",
+    ("GET", "/api/v1/concepts/{catalogue}/fire"): "viewer",
     ("POST", "/api/v1/concepts/{catalogue}/fire"): "viewer",
     ("POST", "/api/v1/concepts/{catalogue}/remarks"): "reviewer",
 }

@@ -1,27 +1,31 @@
 """`/api/v1/concepts/{catalogue}/layers` and `/moments`: a neuron in other layers and before."""
 
-from pathlib import Path
+from itertools import pairwise
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from sparsepath.artifacts.catalogue import Catalogue
-from sparsepath.artifacts.neuron import Neuron, Site
+from sparsepath.artifacts.neuron import IN_ORDER, Neuron, Site, place_name
+from sparsepath.artifacts.token_profile import Event, likeness
 from sparsepath.config import Language
 from sparsepath.server.auth import Principal, asker
-from sparsepath.server.concepts import NeuronRow, ask_catalogue, find_place, row_of
-from sparsepath.server.library import Place
+from sparsepath.server.concepts import NeuronRow, ask_catalogue, find_place
+from sparsepath.server.neuron_life import (
+    MAX_MOMENTS,
+    Line,
+    change,
+    dated,
+    line_of,
+    seen,
+    spread,
+    training_of,
+)
 from sparsepath.server.service import Served
 
 STREAM: frozenset[Site] = frozenset({"block_out", "attn_in", "mlp_in"})
 """Sites whose entries are those of the residual stream, so that numbers mean the same place."""
-
-FOLDER = "concepts"
-"""Where `sparsepath concepts track --corpus` leaves the catalogues of a training's checkpoints."""
-
-MAX_MOMENTS = 60
-"""Checkpoints that are shown, spread over all."""
 
 router = APIRouter(prefix="/api/v1/concepts", tags=["concepts"])
 
@@ -38,9 +42,12 @@ class NeuronAsked(BaseModel):
 class SameEntry(BaseModel):
     """The same entry of the stream in one layer."""
 
-    layer: int
+    place: str = Field(description="Layer and site, such as `L02`.")
     row: NeuronRow | None = Field(description="null: the catalogue does not have it.")
     is_dead: bool
+    likeness: float | None = Field(
+        description="To what the neuron fires on, 0 to 1; null: one of them does not fire."
+    )
 
 
 class LayerStrip(BaseModel):
@@ -58,13 +65,24 @@ class Moment(BaseModel):
     step: int
     row: NeuronRow
     is_dead: bool
+    event: Event = Field(
+        description="Since the checkpoint before: it appears, stays, changes its meaning, `moves` "
+        "(it is now found at another neuron of the layer), dies, or is still dead."
+    )
+    moved_to: str | None
+    to_last: float | None = Field(
+        description="Likeness to what it fires on at the last one, 0 to 1; null: it does not fire."
+    )
 
 
 class Moments(BaseModel):
     """A neuron through a training."""
 
     n: int = Field(description="Checkpoints with a catalogue.")
-    moments: list[Moment] = Field(description="In the order of time; 60 at most, spread evenly.")
+    n_checkpoints: int = Field(description="Checkpoints that are there, catalogued or not.")
+    moments: list[Moment] = Field(
+        description=f"In the order of time; {MAX_MOMENTS} at most, spread evenly."
+    )
     training: str = Field(description="The training's folder, as a command names it.")
 
 
@@ -83,60 +101,50 @@ async def show_layers(
 async def show_moments(
     catalogue: str, asked: Annotated[NeuronAsked, Query()], service: Served, _who: Viewer
 ) -> Moments:
-    """Give a neuron at each checkpoint of its training that has a catalogue."""
+    """Follow a neuron over the checkpoints of its training that have a catalogue."""
     place, neuron = find_place(service, catalogue), Neuron.parse(asked.name)
-    known = _checkpoints(place)
+    await ask_catalogue(service, place, lambda opened: opened.id_of(neuron))
+    training = training_of(place)
+    known = dated(training)
+    found = await seen(service, place.name, spread(known), neuron=neuron, lang=asked.lang)
     moments = []
-    for step, path in _spread(known):
-        at = Place(place.name, path, is_served=False)
-        found = await ask_catalogue(
-            service, at, lambda opened: _line(opened, neuron), lang=asked.lang
+    for before, now in pairwise([None, *found]):
+        assert now is not None
+        happened = await change(service, neuron, before, now)
+        moments.append(
+            Moment(
+                step=now.step,
+                row=now.line.row,
+                is_dead=now.line.is_dead,
+                event=happened.event,
+                moved_to=None if happened.moved_to is None else happened.moved_to.name,
+                to_last=_alike(now.line, found[-1].line),
+            )
         )
-        if found is not None:
-            moments.append(Moment(step=step, row=found[0], is_dead=found[1]))
-    return Moments(n=len(known), moments=moments, training=place.name)
+    kept = len(list(training.glob("checkpoints/step-*")))
+    return Moments(n=len(known), n_checkpoints=kept, moments=moments, training=place.name)
 
 
 def _strip(opened: Catalogue, neuron: Neuron) -> LayerStrip:
     opened.id_of(neuron)
-    if neuron.site not in STREAM:
+    own = line_of(opened, neuron)
+    if neuron.site not in STREAM or own is None:
         return LayerStrip(is_stream=False, layers=[])
+    layers = opened.facts.layers
+    places = [(n, site) for site in STREAM & layers.keys() for n in layers[site]]
     entries = []
-    for layer in opened.facts.layers[neuron.site]:
-        found = _line(opened, neuron._replace(layer=layer))
-        row, is_dead = (None, False) if found is None else found
-        entries.append(SameEntry(layer=layer, row=row, is_dead=is_dead))
+    for layer, site in sorted(places, key=lambda one: (one[0], IN_ORDER.index(one[1]))):
+        found = line_of(opened, neuron._replace(layer=layer, site=site))
+        entries.append(
+            SameEntry(
+                place=place_name(layer, site),
+                row=None if found is None else found.row,
+                is_dead=found is not None and found.is_dead,
+                likeness=None if found is None else _alike(own, found),
+            )
+        )
     return LayerStrip(is_stream=True, layers=entries)
 
 
-def _line(opened: Catalogue, neuron: Neuron) -> tuple[NeuronRow, bool] | None:
-    """Give a neuron's line, and whether it never fires; None where there is none."""
-    found = opened.database.execute(
-        "SELECT id, is_dead FROM neuron WHERE layer = ? AND site = ? AND number = ? AND side = ?",
-        tuple(neuron),
-    ).fetchone()
-    if found is None:
-        return None
-    (line,) = opened.lines_of([int(found[0])])
-    return row_of(line), bool(found[1])
-
-
-def _checkpoints(place: Place) -> list[tuple[int, Path]]:
-    """Find the catalogues of a training's checkpoints, the first step first."""
-    folder = place.path.parent
-    training = folder.parent if folder.name == "model" else folder
-    found = []
-    for path in (training / FOLDER).glob("step-*.sqlite"):
-        digits = path.stem.removeprefix("step-")
-        is_inside = path.resolve().is_relative_to(training.resolve())
-        if digits.isdecimal() and digits.isascii() and is_inside:
-            found.append((int(digits), path))
-    return sorted(found)
-
-
-def _spread(known: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
-    """Choose evenly, the first and the last among them."""
-    n = len(known)
-    if n <= MAX_MOMENTS:
-        return known
-    return [known[i * (n - 1) // (MAX_MOMENTS - 1)] for i in range(MAX_MOMENTS)]
+def _alike(a: Line, b: Line) -> float | None:
+    return None if a.is_dead or b.is_dead else round(likeness(a.profile, b.profile), 4)
