@@ -1,5 +1,6 @@
 """What is read of an ONNX file, and put into it, is what the package onnx reads in it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -34,10 +35,7 @@ def test_outputs_are_added_and_nothing_else_changes(content: bytes) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda c: c[:-9], lambda c: c[:1] + b"\xff" * 30, bytes.swapcase]
-)
-def test_a_damaged_file_is_refused_or_read_as_it_is(content: bytes, spoil: object) -> None:
-    assert callable(spoil)
+@pytest.mark.parametrize("spoil", [lambda c: c[: len(c) // 2], lambda c: c[:1] + b"\xff" * 30])
+def test_a_damaged_file_is_refused(content: bytes, spoil: Callable[[bytes], bytes]) -> None:
     with pytest.raises(ModelError, match="copy the model folder again"):
         outputs_of(spoil(content), "ScatterElements")

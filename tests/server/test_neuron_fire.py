@@ -119,7 +119,7 @@ def test_a_classifiers_neurons_are_read_without_torch_and_onnx(
         (LM, {"other": 1}, 422),
         ("/api/v1/concepts/other", {}, 404),
         ("/api/v1/concepts/none", {}, 404),
-        (LM, {"text": "\ud800 fire"}, 200),
+        (LM, {"text": "\ud800 fire"}, 422),
     ],
 )
 def test_what_cannot_be_read_is_refused(

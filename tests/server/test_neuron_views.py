@@ -157,7 +157,7 @@ def test_automatic_labels_are_in_the_language_that_was_asked_for(
     client: Client, folder: Path
 ) -> None:
     made = write_catalogue(folder / "spoken", n=20)
-    key = 'UPDATE neuron SET details = REPLACE(details, \'"kind"\', \'"key":"token","kind"\')'
+    key = 'UPDATE neuron SET details = REPLACE(details, \'"key":""\', \'"key":"token"\')'
     _change(made, (key, ()))
     at = "/api/v1/concepts/spoken"
 

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { cataloguePath, get, type NeuronDetails, type Schemas, type Start } from "../api/client";
 import { linkTo } from "../lib/address";
+import { useHashText } from "../lib/hash";
 import { useWords } from "../words";
 import { Histogram } from "./Histogram";
 import { Checkpoints } from "./neuron/Checkpoints";
@@ -38,6 +39,8 @@ export function NeuronPage({ model, name, role }: Props) {
 
 function Known({ found, model, role }: { found: NeuronDetails; model: string; role: Start["role"] }) {
   const { say, f } = useWords();
+  const [text, setText] = useHashText();
+  const hash = text ? `#text=${encodeURIComponent(text)}` : "";
   const { row } = found;
   return (
     <>
@@ -103,9 +106,9 @@ function Known({ found, model, role }: { found: NeuronDetails; model: string; ro
           ) : null}
         </div>
       </div>
-      <FireBox key={row.name} model={model} name={row.name} largest={found.largest} />
-      <LayerStrip model={model} name={row.name} />
-      <Checkpoints model={model} name={row.name} />
+      <FireBox model={model} name={row.name} largest={found.largest} text={text} read={setText} />
+      <LayerStrip model={model} name={row.name} hash={hash} />
+      <Checkpoints model={model} name={row.name} hash={hash} />
       <section>
         <h2>{say("neuron.remarks")}</h2>
         <Remarks found={found} model={model} mayWrite={role !== "viewer"} />
@@ -166,7 +169,7 @@ function FiresOn({ tokens }: { tokens: Schemas["TokenFacts"][] }) {
   return (
     <section>
       <h2>{say("neuron.fires")}</h2>
-      <table>
+      <table className="fires">
         <thead>
           <tr>
             <th scope="col">{say("neuron.fires.token")}</th>
