@@ -1,5 +1,6 @@
 """Where a neuron fires in a typed text, in a language model and in a classifier."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from tests.server.catalogue import write_catalogue
@@ -16,9 +17,13 @@ from tests.server.served import Client, make_service, running
 from tests.steering.planted_folder import save_steerable
 from tests.steering.planted_lm import save_planted
 
+from sparsepath.artifacts.neuron import Neuron, Side
 from sparsepath.audit.database import open_database
 from sparsepath.concepts.classifiers import ClassifierSubject
 from sparsepath.server import turns
+from sparsepath.server.classifier import Classifier
+from sparsepath.server.neuron_reader import NeuronReader
+from sparsepath.server.writing import Writers
 
 LM, CLASSIFIER = "/api/v1/concepts/counts", "/api/v1/concepts/sorts"
 TEXT = "my card is not refund money"
@@ -106,6 +111,22 @@ def test_a_classifiers_neurons_are_read_without_torch_and_onnx(
     assert [word for word, did in zip(["", *TEXT.split(), ""], fired, strict=True) if did] == [
         "card"
     ]
+
+
+def test_of_an_entry_with_two_signs_only_the_asked_one_fires(folder: Path) -> None:
+    model = Classifier(folder, precision="fp32", threads=1, batch=1)
+    reader = NeuronReader(model, Writers(at_once=1, capacity=1))
+
+    async def values(side: Side) -> list[float]:
+        return (await reader.read(Neuron(1, "block_out", 1, side), "card " * 5 + "my")).values
+
+    async def all_values() -> list[list[float]]:
+        return [await values(side) for side in get_args(Side)]
+
+    both, above, below = asyncio.run(all_values())
+    assert [max(value, 0.0) for value in both] == above
+    assert [min(value, 0.0) for value in both] == below
+    assert any(above)
 
 
 @pytest.mark.parametrize(
