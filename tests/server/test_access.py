@@ -75,6 +75,10 @@ ROUTES: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/concepts/{catalogue}"): "viewer",
     ("GET", "/api/v1/concepts/{catalogue}/neurons"): "viewer",
     ("GET", "/api/v1/concepts/{catalogue}/neuron"): "viewer",
+    ("GET", "/api/v1/concepts/{catalogue}/layers"): "viewer",
+    ("GET", "/api/v1/concepts/{catalogue}/moments"): "viewer",
+    ("GET", "/api/v1/concepts/{catalogue}/fire"): "viewer",
+    ("POST", "/api/v1/concepts/{catalogue}/fire"): "viewer",
     ("POST", "/api/v1/concepts/{catalogue}/remarks"): "reviewer",
 }
 OPEN = ["/", "/why", "/healthz", "/readyz", "/openapi.json"]

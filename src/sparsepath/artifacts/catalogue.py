@@ -35,6 +35,9 @@ from sparsepath.errors import ConfigError, RunError
 CATALOGUE_FILE = "concepts.sqlite"
 """Name of a catalogue beside its model."""
 
+DATED_FOLDER = "concepts"
+"""Where in a training's folder the catalogues of its checkpoints lie, as `step-N.sqlite`."""
+
 MODEL_FILES = ("config.json", "tokenizer.json", "cfg.json")
 """Files beside weights that decide what a model does; the last one is SAELens'."""
 

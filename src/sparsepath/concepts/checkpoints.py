@@ -12,6 +12,7 @@ from typing import NamedTuple
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from sparsepath.artifacts.catalogue import DATED_FOLDER
 from sparsepath.artifacts.store import folder_atomic
 from sparsepath.concepts.build import build_catalogue
 from sparsepath.concepts.options import CatalogueOptions
@@ -20,9 +21,6 @@ from sparsepath.models.folder import WEIGHTS
 
 STATE, PREFIX = "state.safetensors", "model."
 """File of a checkpoint, and what begins the names of its model's tensors."""
-
-FOLDER = "concepts"
-"""Where in the training's folder the catalogues of its checkpoints lie."""
 
 
 class Dated(NamedTuple):
@@ -61,7 +59,7 @@ def catalogue_checkpoints(
     dated = []
     for state in found:
         step = int(state.parent.name.removeprefix("step-"))
-        path = run / FOLDER / f"{state.parent.name}.sqlite"
+        path = run / DATED_FOLDER / f"{state.parent.name}.sqlite"
         if not path.is_file():
             say(f"step {step}")
             folder = path.with_suffix(".model")

@@ -5,22 +5,15 @@ is the same in two catalogues where the likeness is `SAME` or more.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.neuron import Neuron
+from sparsepath.artifacts.token_profile import SAME, Event
 from sparsepath.concepts.compare import SEED, Profiles, likeness, profiles
 from sparsepath.errors import ConfigError
-
-SAME = 0.5
-"""Likeness from which two neurons count as having one meaning."""
-
-Event = Literal["dead", "appears", "stays", "changes", "moves", "dies"]
-"""What happens to a neuron from one catalogue to the next: it does not fire, fires for the first
-time or again, keeps its meaning, gets another one, gets another one while its old meaning is now
-found at another neuron of the layer, fires no more."""
 
 
 class Moment(NamedTuple):

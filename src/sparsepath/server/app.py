@@ -15,6 +15,8 @@ from sparsepath.server import (
     concepts,
     health,
     models,
+    neuron_fire,
+    neuron_views,
     openai,
     page,
     pathways,
@@ -39,7 +41,7 @@ from sparsepath.server.steering import routes as steering_routes
 from sparsepath.version import __version__
 
 ASKED = (health, models, classify, openai, start)
-SHOWN = (runs, compare, pathways, concepts, steering_routes)
+SHOWN = (runs, compare, pathways, concepts, neuron_views, neuron_fire, steering_routes)
 GOVERNING = (policies, policy_files, review, rollout_routes, records, job_routes)
 TRAINING = (training_routes, trainings)
 PARTS = (*ASKED, *SHOWN, login_routes, *GOVERNING, *TRAINING, page)

@@ -11,6 +11,7 @@ from sparsepath.artifacts.catalogue_query import conditions, layer_summaries, se
 from sparsepath.artifacts.catalogue_schema import NeuronCard, NeuronLine, Remark, Verdict
 from sparsepath.artifacts.neuron import Neuron, Site
 from sparsepath.audit.record import Draft
+from sparsepath.config import Language
 from sparsepath.errors import SparsepathError
 from sparsepath.server.auth import Principal, asker
 from sparsepath.server.library import Place
@@ -153,6 +154,7 @@ class NeuronsAsked(BaseModel):
     site: Site | None = None
     least: float | None = Field(default=None, ge=0, le=1, description="Least score.")
     order: Order = "score"
+    lang: Language = Field(default="en", description="Of automatic labels.")
     offset: int = Field(default=0, ge=0, le=10**8)
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
 
@@ -186,8 +188,8 @@ async def show_catalogue(
     catalogue: str, service: Served, _who: Annotated[Principal, Depends(asker("viewer"))]
 ) -> CatalogueSummary:
     """Say what a catalogue is of, and sum up its layers."""
-    place = _place(service, catalogue)
-    return await _asked(service, place, lambda opened: _summary(place, opened))
+    place = find_place(service, catalogue)
+    return await ask_catalogue(service, place, lambda opened: _summary(place, opened))
 
 
 @router.get("/{catalogue}/neurons")
@@ -198,8 +200,10 @@ async def list_neurons(
     _who: Annotated[Principal, Depends(asker("viewer"))],
 ) -> NeuronRows:
     """List neurons, or find them by words in what they fire on, in labels and in notes."""
-    place = _place(service, catalogue)
-    return await _asked(service, place, lambda opened: _listed(opened, asked))
+    place = find_place(service, catalogue)
+    return await ask_catalogue(
+        service, place, lambda opened: _listed(opened, asked), lang=asked.lang
+    )
 
 
 @router.get("/{catalogue}/neuron")
@@ -208,10 +212,13 @@ async def show_neuron(
     name: Annotated[str, Query(max_length=40, description="Such as `L02/117`.")],
     service: Served,
     _who: Annotated[Principal, Depends(asker("viewer"))],
+    lang: Language = "en",
 ) -> NeuronDetails:
     """Give all that is known of a neuron."""
-    place, neuron = _place(service, catalogue), Neuron.parse(name)
-    return _details(await _asked(service, place, lambda opened: opened.card(neuron)))
+    place, neuron = find_place(service, catalogue), Neuron.parse(name)
+    return _details(
+        await ask_catalogue(service, place, lambda opened: opened.card(neuron), lang=lang)
+    )
 
 
 @router.post("/{catalogue}/remarks")
@@ -222,7 +229,7 @@ async def add_remark(
     who: Annotated[Principal, Depends(asker("reviewer"))],
 ) -> RemarkOut:
     """Keep what a person says of a neuron; it is on record in the audit log too."""
-    place, neuron = _place(service, catalogue), Neuron.parse(said.neuron)
+    place, neuron = find_place(service, catalogue), Neuron.parse(said.neuron)
     if said.verdict is None and not said.note and said.label is None:
         raise Problem(422, "invalid", "nothing is said", fix="give label, note or verdict")
 
@@ -231,20 +238,29 @@ async def add_remark(
             neuron, label=said.label, note=said.note or None, verdict=said.verdict, by=who.name
         )
 
-    await _asked(service, place, lambda opened: opened.id_of(neuron))
+    await ask_catalogue(service, place, lambda opened: opened.id_of(neuron))
     facts = {"by": who.name, "catalogue": catalogue, "neuron": neuron.name}
     body = facts | {"verdict": said.verdict, "has_label": said.label is not None}
     await service.journal.write([Draft(kind="concept.remark", body=body)])
-    kept = await _asked(service, place, remark)
+    kept = await ask_catalogue(service, place, remark)
     return RemarkOut(**kept._asdict())
 
 
-async def _asked(
-    service: Service, place: Place, question: Callable[[Catalogue], ResultT]
+async def ask_catalogue(
+    service: Service,
+    place: Place,
+    question: Callable[[Catalogue], ResultT],
+    *,
+    lang: Language = "en",
 ) -> ResultT:
-    """Ask a catalogue; where it lies on the server's disk is not told."""
+    """Ask a catalogue, in a language of its automatic labels; where it lies is not told."""
+
+    def spoken(opened: Catalogue) -> ResultT:
+        opened.lang = lang
+        return question(opened)
+
     try:
-        return await service.shelf.ask(place.path, question)
+        return await service.shelf.ask(place.path, spoken)
     except SparsepathError as err:
         told = from_error(err)
         folder = str(place.path.parent)
@@ -252,7 +268,7 @@ async def _asked(
         raise Problem(told.status, told.code, message, fix=fix) from err
 
 
-def _place(service: Service, name: str) -> Place:
+def find_place(service: Service, name: str) -> Place:
     """Find a catalogue by its name.
 
     Raises:
@@ -290,17 +306,18 @@ def _listed(opened: Catalogue, asked: NeuronsAsked) -> NeuronRows:
     words = asked.words.replace("\0", " ").strip()
     if words:
         hits = search_words(opened, words, where=where, values=values)
-        rows = [_row(hit.line, hit.why) for hit in hits[begin:end]]
+        rows = [row_of(hit.line, hit.why) for hit in hits[begin:end]]
         return NeuronRows(n=len(hits), offset=begin, neurons=rows)
     query = f"SELECT COUNT(*) FROM neuron WHERE {where}"
     (n,) = opened.database.execute(query, values).fetchone()
     lines = opened.lines(
         where=where, values=values, order=asked.order, limit=asked.limit, offset=begin
     )
-    return NeuronRows(n=n, offset=begin, neurons=[_row(line) for line in lines])
+    return NeuronRows(n=n, offset=begin, neurons=[row_of(line) for line in lines])
 
 
-def _row(line: NeuronLine, why: str | None = None) -> NeuronRow:
+def row_of(line: NeuronLine, why: str | None = None) -> NeuronRow:
+    """Give a line of a catalogue as answers have it; `why`: what a search found."""
     origin = "person" if line.by_person else "endpoint" if line.by_endpoint else "automatic"
     return NeuronRow(
         name=line.neuron.name,
@@ -316,7 +333,7 @@ def _row(line: NeuronLine, why: str | None = None) -> NeuronRow:
 def _details(card: NeuronCard) -> NeuronDetails:
     details = card.details
     return NeuronDetails(
-        row=_row(card.line),
+        row=row_of(card.line),
         automatic=card.automatic,
         f1=card.f1,
         control=card.control,

@@ -24,6 +24,7 @@ from sparsepath.server.limits import Limits
 from sparsepath.server.login.desk import Desk
 from sparsepath.server.logs import log
 from sparsepath.server.metrics import Metrics
+from sparsepath.server.neuron_reader import NeuronReader
 from sparsepath.server.options import ServeOptions, check_effect, check_policy_free
 from sparsepath.server.problems import Problem
 from sparsepath.server.review_rules import check_labels
@@ -64,6 +65,7 @@ class Service:
             is_free = check_policy_free(options, subject.name)
             self.gate = Gate(database, subject, needs_policy=options.needs_policy, is_free=is_free)
         self.writers = Writers(at_once=options.writers, capacity=options.queue_writers)
+        self.neurons = NeuronReader(model, self.writers)
         self.metrics.gauge("sparsepath_queue_texts", "Texts that wait.", self._n_waiting)
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
         """Work without an end that goes on while the server answers."""

@@ -18,8 +18,8 @@ from sparsepath.audit.export import exported_lines
 from sparsepath.config import GenerateOptions
 from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.language.engine import Engine
-from sparsepath.server import gate
-from sparsepath.server.steering import told, trials
+from sparsepath.server import gate, turns
+from sparsepath.server.steering import told
 
 FIRE = "L02/7=0.8"
 TEXT = "my card is not with the pin"
@@ -243,7 +243,7 @@ def test_a_model_that_cannot_be_steered_says_why(client: Client) -> None:
 def test_too_many_trials_at_once_are_refused(
     classifier: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "MOST_WAITING", 0)
+    monkeypatch.setattr(turns, "MOST_WAITING", 0)
     asked = {"text": TEXT, "steer": ["L01/0=3"]}
     reply = classifier.ask("vera", "POST", "/api/v1/steering/try", asked)
     assert (reply.status, reply.headers["retry-after"]) == (429, "2")

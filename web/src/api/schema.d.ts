@@ -184,6 +184,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/concepts/{catalogue}/fire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Can Fire
+         * @description Say whether texts can be read here, so that neurons of a catalogue are seen to fire.
+         */
+        get: operations["can_fire_api_v1_concepts__catalogue__fire_get"];
+        put?: never;
+        /**
+         * Fire
+         * @description Read a text with the model that answers here; the text is kept nowhere.
+         */
+        post: operations["fire_api_v1_concepts__catalogue__fire_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/concepts/{catalogue}/layers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Layers
+         * @description Give what the same entry of the residual stream stands for in each layer.
+         */
+        get: operations["show_layers_api_v1_concepts__catalogue__layers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/concepts/{catalogue}/moments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Moments
+         * @description Follow a neuron over the checkpoints of its training that have a catalogue.
+         */
+        get: operations["show_moments_api_v1_concepts__catalogue__moments_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/concepts/{catalogue}/neuron": {
         parameters: {
             query?: never;
@@ -1309,6 +1373,18 @@ export interface components {
             text?: string | null;
         };
         /**
+         * CanFire
+         * @description Whether texts can be read.
+         */
+        CanFire: {
+            /**
+             * Can
+             * @description `yes`, or why not: the model is served `elsewhere`, these are an autoencoder's `latents`, the model is `dense`, or `several` models answer together.
+             * @enum {string}
+             */
+            can: "yes" | "elsewhere" | "latents" | "dense" | "several";
+        };
+        /**
          * Candidate
          * @description One model that was compared.
          */
@@ -2044,6 +2120,45 @@ export interface components {
             use?: string | null;
         };
         /**
+         * FireAsked
+         * @description A text, and the neuron that is watched in it.
+         */
+        FireAsked: {
+            /**
+             * Neuron
+             * @description Such as `L02/117`.
+             */
+            neuron: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * FiredOut
+         * @description A neuron in a text.
+         */
+        FiredOut: {
+            /**
+             * Is Special
+             * @description Whether each stands for no part of the text, such as `[CLS]`.
+             */
+            is_special: boolean[];
+            /**
+             * N Left Out
+             * @description Tokens at the end that were not read.
+             */
+            n_left_out: number;
+            /**
+             * Tokens
+             * @description Joined without special ones: the text that was read.
+             */
+            tokens: string[];
+            /**
+             * Values
+             * @description Of the neuron at each token; 0 where silent.
+             */
+            values: number[];
+        };
+        /**
          * Gate
          * @description A limit that the new model must keep.
          */
@@ -2309,6 +2424,19 @@ export interface components {
             neurons: number;
             /** Site */
             site: string;
+        };
+        /**
+         * LayerStrip
+         * @description One entry of the stream through the layers.
+         */
+        LayerStrip: {
+            /**
+             * Is Stream
+             * @description Whether equal numbers are the same entry; of MLP neurons they are not.
+             */
+            is_stream: boolean;
+            /** Layers */
+            layers: components["schemas"]["SameEntry"][];
         };
         /**
          * LoggedOut
@@ -2601,6 +2729,56 @@ export interface components {
         ModelsBeside: {
             /** Models */
             models: components["schemas"]["ModelBeside"][];
+        };
+        /**
+         * Moment
+         * @description A neuron at one checkpoint.
+         */
+        Moment: {
+            /**
+             * Event
+             * @description Since the checkpoint before: it appears, stays, changes its meaning, `moves` (it is now found at another neuron of the layer), dies, or is still dead.
+             * @enum {string}
+             */
+            event: "dead" | "appears" | "stays" | "changes" | "moves" | "dies";
+            /** Is Dead */
+            is_dead: boolean;
+            /** Moved To */
+            moved_to: string | null;
+            row: components["schemas"]["NeuronRow"];
+            /** Step */
+            step: number;
+            /**
+             * To Last
+             * @description Likeness to what it fires on at the last one, 0 to 1; null: it does not fire.
+             */
+            to_last: number | null;
+        };
+        /**
+         * Moments
+         * @description A neuron through a training.
+         */
+        Moments: {
+            /**
+             * Moments
+             * @description In the order of time; 60 at most, spread evenly.
+             */
+            moments: components["schemas"]["Moment"][];
+            /**
+             * N
+             * @description Checkpoints with a catalogue.
+             */
+            n: number;
+            /**
+             * N Checkpoints
+             * @description Checkpoints that are there, catalogued or not.
+             */
+            n_checkpoints: number;
+            /**
+             * Training
+             * @description The training's folder, as a command names it.
+             */
+            training: string;
         };
         /**
          * NeuronDetails
@@ -3536,6 +3714,26 @@ export interface components {
              * @description On the automatic label.
              */
             verdict?: ("agree" | "disagree") | null;
+        };
+        /**
+         * SameEntry
+         * @description The same entry of the stream in one layer.
+         */
+        SameEntry: {
+            /** Is Dead */
+            is_dead: boolean;
+            /**
+             * Likeness
+             * @description To what the neuron fires on, 0 to 1; null: one of them does not fire.
+             */
+            likeness: number | null;
+            /**
+             * Place
+             * @description Layer and site, such as `L02`.
+             */
+            place: string;
+            /** @description null: the catalogue does not have it. */
+            row: components["schemas"]["NeuronRow"] | null;
         };
         /**
          * SaveAsked
@@ -4720,11 +4918,148 @@ export interface operations {
             };
         };
     };
+    can_fire_api_v1_concepts__catalogue__fire_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                catalogue: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CanFire"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    fire_api_v1_concepts__catalogue__fire_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                catalogue: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FireAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FiredOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_layers_api_v1_concepts__catalogue__layers_get: {
+        parameters: {
+            query: {
+                /** @description Such as `L02/117`. */
+                name: string;
+                lang?: "en" | "ja";
+            };
+            header?: never;
+            path: {
+                catalogue: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerStrip"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_moments_api_v1_concepts__catalogue__moments_get: {
+        parameters: {
+            query: {
+                /** @description Such as `L02/117`. */
+                name: string;
+                lang?: "en" | "ja";
+            };
+            header?: never;
+            path: {
+                catalogue: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Moments"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     show_neuron_api_v1_concepts__catalogue__neuron_get: {
         parameters: {
             query: {
                 /** @description Such as `L02/117`. */
                 name: string;
+                lang?: "en" | "ja";
             };
             header?: never;
             path: {
@@ -4763,6 +5098,8 @@ export interface operations {
                 /** @description Least score. */
                 least?: number | null;
                 order?: "score" | "rate" | "name" | "token-entropy" | "semantic-entropy";
+                /** @description Of automatic labels. */
+                lang?: "en" | "ja";
                 offset?: number;
                 limit?: number;
             };

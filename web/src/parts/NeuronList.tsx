@@ -12,13 +12,13 @@ interface Props {
 
 /** Neurons in an order, or those that a search found. */
 export function NeuronList({ model, asked }: Props) {
-  const { say } = useWords();
+  const { say, lang } = useWords();
   return (
     <PagedList<NeuronRow>
-      name={["neurons", model, asked]}
+      name={["neurons", model, asked, lang]}
       ask={async (offset, signal) => {
         const path = cataloguePath(model, "/neurons");
-        const told = await get<Schemas["NeuronRows"]>(path, { ...asked, offset, limit: PAGE }, signal);
+        const told = await get<Schemas["NeuronRows"]>(path, { ...asked, lang, offset, limit: PAGE }, signal);
         return { n: told.n, rows: told.neurons };
       }}
       draw={(row) => <Row row={row} model={model} />}

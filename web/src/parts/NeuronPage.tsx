@@ -2,8 +2,12 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { cataloguePath, get, type NeuronDetails, type Schemas, type Start } from "../api/client";
 import { linkTo } from "../lib/address";
+import { useHashText } from "../lib/hash";
 import { useWords } from "../words";
 import { Histogram } from "./Histogram";
+import { Checkpoints } from "./neuron/Checkpoints";
+import { FireBox } from "./neuron/FireBox";
+import { LayerStrip } from "./neuron/LayerStrip";
 import { Loading, Trouble } from "./Notice";
 import { Remarks } from "./Remarks";
 import { SteerLink } from "./steer/SteerLink";
@@ -16,10 +20,10 @@ interface Props {
 }
 
 export function NeuronPage({ model, name, role }: Props) {
-  const { say } = useWords();
+  const { say, lang } = useWords();
   const found = useQuery({
-    queryKey: ["neuron", model, name],
-    queryFn: ({ signal }) => get<NeuronDetails>(cataloguePath(model, "/neuron"), { name }, signal),
+    queryKey: ["neuron", model, name, "card", lang],
+    queryFn: ({ signal }) => get<NeuronDetails>(cataloguePath(model, "/neuron"), { name, lang }, signal),
   });
   return (
     <>
@@ -35,6 +39,8 @@ export function NeuronPage({ model, name, role }: Props) {
 
 function Known({ found, model, role }: { found: NeuronDetails; model: string; role: Start["role"] }) {
   const { say, f } = useWords();
+  const [text, setText] = useHashText();
+  const hash = text ? `#text=${encodeURIComponent(text)}` : "";
   const { row } = found;
   return (
     <>
@@ -100,6 +106,9 @@ function Known({ found, model, role }: { found: NeuronDetails; model: string; ro
           ) : null}
         </div>
       </div>
+      <FireBox model={model} name={row.name} largest={found.largest} text={text} read={setText} />
+      <LayerStrip model={model} name={row.name} hash={hash} />
+      <Checkpoints model={model} name={row.name} hash={hash} />
       <section>
         <h2>{say("neuron.remarks")}</h2>
         <Remarks found={found} model={model} mayWrite={role !== "viewer"} />
@@ -160,7 +169,7 @@ function FiresOn({ tokens }: { tokens: Schemas["TokenFacts"][] }) {
   return (
     <section>
       <h2>{say("neuron.fires")}</h2>
-      <table>
+      <table className="fires">
         <thead>
           <tr>
             <th scope="col">{say("neuron.fires.token")}</th>

@@ -88,7 +88,7 @@ function Shown({ found }: { found: Pathways }) {
       ) : null}
       <section>
         <h2>{point ? say("pathways.parts", { name: point.name }) : say("pathways.parts.full")}</h2>
-        <div className="row">
+        <div className="row views">
           <fieldset>
             <legend>{say("pathways.view")}</legend>
             {VIEWS.map((one) => (
@@ -118,9 +118,9 @@ function Shown({ found }: { found: Pathways }) {
           <span>
             <i className="swatch-scale" aria-hidden="true" /> {say("pathways.legend.importance")}
           </span>
-          <span>
+          {view === "grid" ? <span>
             <i className="swatch-gone" aria-hidden="true" /> {say("pathways.legend.gone")}
-          </span>
+          </span> : null}
         </p>
         {view === "grid" ? <PartsGrid layers={layers} /> : <PartsGraph layers={layers} />}
         <details>

@@ -1,10 +1,12 @@
 import { steer } from "./steer.en";
 import { governEn } from "./govern.en";
+import { neuron } from "./neuron.en";
 import { pathways } from "./pathways.en";
 import { train } from "./train.en";
 
 export const en = {
   ...governEn,
+  ...neuron,
   ...pathways,
   "app.skip": "Skip to the content",
   "app.nav": "Screens",

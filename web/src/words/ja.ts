@@ -1,4 +1,5 @@
 import { steer } from "./steer.ja";
+import { neuron } from "./neuron.ja";
 import { pathways } from "./pathways.ja";
 import { train } from "./train.ja";
 import type { Words } from ".";
@@ -6,6 +7,7 @@ import { governJa } from "./govern.ja";
 
 export const ja: Words = {
   ...governJa,
+  ...neuron,
   ...pathways,
   "app.skip": "本文へ移動",
   "app.nav": "画面",

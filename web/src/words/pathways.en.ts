@@ -43,7 +43,7 @@ export const pathways = {
   "pathways.neurons.kept": "{kept} of the layer's {of} neurons stay",
   "pathways.graph.alt": "{n} layers from input to output; arrow keys move between them",
   "pathways.graph.hint": "Point at a layer, or move with the arrow keys, to read it here.",
-  "pathways.graph.about": "Lines lead from the stream to what stays and back. A bar is the share of a layer's neurons that stays.",
+  "pathways.graph.about": "Lines lead from the stream to what stays and back; a hollow circle was removed. A bar is the share of a layer's neurons that stays.",
   "pathways.input": "input",
   "pathways.output": "output",
   "pathways.layer.told": "{layer}: {n} of {of} heads stay ({heads}); {kept} of {neurons} neurons stay",

@@ -45,7 +45,7 @@ export const pathways: Record<keyof typeof en, string> = {
   "pathways.neurons.kept": "この層のニューロン {of} 個のうち {kept} 個が残る",
   "pathways.graph.alt": "入力から出力までの {n} 層。矢印キーで層を移動できます",
   "pathways.graph.hint": "層を指すか矢印キーで移動すると、ここに説明が出ます。",
-  "pathways.graph.about": "線は、残る部品が本流から読み、本流へ書き戻すことを表します。棒は、その層で残るニューロンの割合です。",
+  "pathways.graph.about": "線は、残る部品が本流から読み、本流へ書き戻すことを表します。白抜きの円は削除された部品です。棒は、その層で残るニューロンの割合です。",
   "pathways.input": "入力",
   "pathways.output": "出力",
   "pathways.layer.told": "{layer}：ヘッド {of} 個のうち {n} 個が残る（{heads}）。ニューロン {neurons} 個のうち {kept} 個が残る",
