@@ -1,4 +1,4 @@
-import{B as e,R as t,V as n,a as r,d as i,n as a,p as o,r as s,s as c,y as l,z as u}from"./index-DAlNojRC.js";import{t as d}from"./useMutation-xyFGovLd.js";import{n as f,t as p}from"./jobs-pyjHOTcC.js";import{t as m}from"./width-3yUtt-Gl.js";var h=n(e(),1),g=`# A small ViT on 500 of scikit-learn's digits, with dense attention.
+import{B as e,R as t,V as n,a as r,d as i,n as a,p as o,r as s,s as c,y as l,z as u}from"./index-BFkWFD2c.js";import{t as d}from"./useMutation-BLDPcvHG.js";import{n as f,t as p}from"./jobs-DHYO6qFS.js";import{t as m}from"./width-ClP2_apF.js";var h=n(e(),1),g=`# A small ViT on 500 of scikit-learn's digits, with dense attention.
 # digits-vit-ssa.toml is the same training with subsampled attention; only \`keep\` differs.
 task = "image-classification"
 seed = 0
