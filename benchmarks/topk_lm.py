@@ -25,6 +25,10 @@ EVERYWHERE = (
     "topk.sites={block_out=20, attn_in=20, attn_out=20, mlp_in=20, mlp_hidden=48}",
     "topk.dense_layers=1",
 )
+MIXED = (
+    "topk.by={attn_in='magnitude', attn_out='magnitude', mlp_in='magnitude', "
+    "mlp_hidden='magnitude'}"
+)
 BLOCK_OUT = ("topk.sites={block_out=20}", "topk.dense_layers=2")
 SUBSAMPLED = ("subsampling.keep=0.5",)
 
@@ -53,10 +57,16 @@ ARMS: dict[str, tuple[str, ...]] = {
     ),
     "dense, subsampled attention": SUBSAMPLED,
     "all sites": EVERYWHERE,
-    "all sites, by magnitude but at block_out": (
+    "all sites, by magnitude but at block_out": (*EVERYWHERE, MIXED),
+    "all sites, by magnitude but at block_out, short annealing": (
         *EVERYWHERE,
-        "topk.by={attn_in='magnitude', attn_out='magnitude', mlp_in='magnitude', "
-        "mlp_hidden='magnitude'}",
+        MIXED,
+        "topk.share=0.1",
+    ),
+    "all sites, by magnitude but at block_out, longer annealing": (
+        *EVERYWHERE,
+        MIXED,
+        "topk.share=0.6",
     ),
     "all sites, by magnitude": (*EVERYWHERE, "topk.by=magnitude"),
     "all sites, by magnitude, straight-through": (
@@ -67,7 +77,12 @@ ARMS: dict[str, tuple[str, ...]] = {
 }
 """Changes of the recipe. An eighth of the entries stays wherever a site is sparse."""
 
-TARGETS = {"block_out": 1.0, "block_out, by magnitude": 1.0, "all sites, by magnitude": 3.0}
+TARGETS = {
+    "block_out": 1.0,
+    "block_out, by magnitude": 1.0,
+    "all sites, by magnitude": 3.0,
+    "all sites, by magnitude but at block_out": 3.0,
+}
 """Per cent of bits per byte that may be lost."""
 
 
