@@ -26,6 +26,7 @@ ROUTES: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/audit/export"): "admin",
     ("GET", "/api/v1/audit/report"): "admin",
     ("POST", "/api/v1/jobs/poc"): "operator",
+    ("POST", "/api/v1/jobs/catalogue"): "operator",
     ("POST", "/api/v1/jobs/training"): "operator",
     ("POST", "/api/v1/jobs/{id}/pause"): "operator",
     ("POST", "/api/v1/jobs/{id}/resume"): "operator",

@@ -32,8 +32,8 @@ from sparsepath.server import (
 from sparsepath.server.auth import LEAST
 from sparsepath.server.express import express_route
 from sparsepath.server.guard import Guard
+from sparsepath.server.jobs import catalogue_routes, training_routes
 from sparsepath.server.jobs import routes as job_routes
-from sparsepath.server.jobs import training_routes
 from sparsepath.server.login import routes as login_routes
 from sparsepath.server.problems import AsciiJson, add_handlers
 from sparsepath.server.service import Service
@@ -43,7 +43,7 @@ from sparsepath.version import __version__
 ASKED = (health, models, classify, openai, start)
 SHOWN = (runs, compare, pathways, concepts, neuron_views, neuron_fire, steering_routes)
 GOVERNING = (policies, policy_files, review, rollout_routes, records, job_routes)
-TRAINING = (training_routes, trainings)
+TRAINING = (catalogue_routes, training_routes, trainings)
 PARTS = (*ASKED, *SHOWN, login_routes, *GOVERNING, *TRAINING, page)
 
 ROUTERS = tuple(part.router for part in PARTS)

@@ -23,7 +23,7 @@ from sparsepath.server.problems import Problem
 
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 
-UPLOADS: Final = {"/api/v1/jobs/poc"}
+UPLOADS: Final = {"/api/v1/jobs/poc", "/api/v1/jobs/catalogue"}
 """Routes that read their bodies themselves, once it is known who asks: tables."""
 
 DRAINED: Final = 8

@@ -348,6 +348,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Catalogue
+         * @description Catalogue the neurons of the served model on the corpus that is the body.
+         *
+         *     A language model reads JSON lines with a `text` each, a classifier a table. The
+         *     catalogue is shown once it is done.
+         */
+        post: operations["begin_catalogue_api_v1_jobs_catalogue_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/poc": {
         parameters: {
             query?: never;
@@ -463,7 +486,7 @@ export interface paths {
         put?: never;
         /**
          * Pause Job
-         * @description Let a training write a checkpoint and stop; `resume` goes on from there.
+         * @description Let a training or a catalogue keep what is done and stop; `resume` goes on from there.
          */
         post: operations["pause_job_api_v1_jobs__id__pause_post"];
         delete?: never;
@@ -483,7 +506,7 @@ export interface paths {
         put?: never;
         /**
          * Resume Job
-         * @description Let a paused training go on from its checkpoint, when it is its turn.
+         * @description Let a paused job go on from what is done, when it is its turn.
          */
         post: operations["resume_job_api_v1_jobs__id__resume_post"];
         delete?: never;
@@ -5202,6 +5225,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobsOut"];
+                };
+            };
+        };
+    };
+    begin_catalogue_api_v1_jobs_catalogue_post: {
+        parameters: {
+            query?: {
+                /** @description What to call it. */
+                name?: string;
+                /** @description Of the corpus that are read, at most. */
+                tokens?: number;
+                /** @description Tokens of a row. */
+                length?: number | null;
+                /** @description Of a dense model: largest entries to keep. */
+                dense_k?: number | null;
+                text_column?: string | null;
+                label_column?: string | null;
+                /** @description Whether labels are searched by meaning. */
+                vectors?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/jsonl": string;
+                "application/x-ndjson": string;
+                "text/csv": string;
+                "text/tab-separated-values": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

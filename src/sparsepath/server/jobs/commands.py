@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from sparsepath.errors import RunError
-from sparsepath.server.jobs import poc, sweep, training
+from sparsepath.server.jobs import catalogue, poc, sweep, training
 
 _KINDS: Final[dict[str, Callable[[dict[str, Any], Path], list[str]]]] = {
+    catalogue.KIND: catalogue.command_of,
     poc.KIND: poc.command_of,
     sweep.KIND: sweep.command_of,
     training.KIND: training.command_of,

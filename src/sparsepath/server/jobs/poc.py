@@ -42,8 +42,11 @@ class PocAsked(BaseModel):
     min_accuracy: float | None = Field(default=None, ge=0, le=1)
 
 
-def check_installed() -> None:
-    """See that what a PoC needs is installed.
+def check_installed(what: str = "a PoC") -> None:
+    """See that what a job needs is installed.
+
+    Args:
+        what: the job, as a person is told of it.
 
     Raises:
         MissingExtraError: if it is not.
@@ -51,7 +54,7 @@ def check_installed() -> None:
     for name in _NEEDED:
         if importlib.util.find_spec(name) is None:
             raise MissingExtraError(
-                f"a PoC needs the Python package {name}, which this server lacks", extra="train"
+                f"{what} needs the Python package {name}, which this server lacks", extra="train"
             )
 
 

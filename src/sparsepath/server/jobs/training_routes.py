@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter
 
 from sparsepath.errors import RunError
+from sparsepath.server.jobs import catalogue
 from sparsepath.server.jobs.poc import check_installed
 from sparsepath.server.jobs.routes import Id, JobOut, Operator, found_job, told_job
 from sparsepath.server.jobs.state import Job, add_job, new_job
@@ -13,6 +14,8 @@ from sparsepath.server.problems import Problem
 from sparsepath.server.service import Served, Service
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+
+_PAUSING = (KIND, catalogue.KIND)
 
 
 @router.post("/training", status_code=201)
@@ -32,19 +35,19 @@ async def begin_training(asked: TrainingAsked, service: Served, who: Operator) -
 
 @router.post("/{id}/pause")
 async def pause_job(service: Served, _who: Operator, id: Id) -> JobOut:
-    """Let a training write a checkpoint and stop; `resume` goes on from there."""
+    """Let a training or a catalogue keep what is done and stop; `resume` goes on from there."""
     job = await found_job(service, id)
-    if job.kind != KIND:
+    if job.kind not in _PAUSING:
         raise Problem(409, "no_pause", f"a job of the kind {job.kind} cannot pause", fix="cancel")
     if not await asyncio.to_thread(service.jobs.pause, job):
-        raise Problem(409, "not_running", f"the training is {job.state}", fix="look at it again")
+        raise Problem(409, "not_running", f"the job is {job.state}", fix="look at it again")
     service.jobs.wake()
     return told_job(service, await found_job(service, id))
 
 
 @router.post("/{id}/resume")
 async def resume_job(service: Served, _who: Operator, id: Id) -> JobOut:
-    """Let a paused training go on from its checkpoint, when it is its turn."""
+    """Let a paused job go on from what is done, when it is its turn."""
     job = await found_job(service, id)
     if not await asyncio.to_thread(service.jobs.resume, job):
         raise Problem(409, "not_paused", f"the job is {job.state}", fix="look at it again")

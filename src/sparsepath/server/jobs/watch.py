@@ -15,6 +15,10 @@ MAX_CHUNK: Final = 65536
 _STEP: Final = re.compile(r"^\[(\d+)/(\d+)\] ([^:\n]{1,80}): (.*)$", re.MULTILINE)
 
 
+_READ: Final = re.compile(r"^read ([\d,]{1,20}) tokens of ([\d,]{1,20})$", re.MULTILINE)
+"""Said while a catalogue reads its corpus."""
+
+
 class Progress(NamedTuple):
     """How far a job is."""
 
@@ -40,7 +44,11 @@ def progress(text: str) -> Progress | None:
     """Read the newest stage from the end of a log; None where it names none."""
     steps = _STEP.findall(text)
     if not steps:
-        return None
+        reads = _READ.findall(text)
+        if not reads:
+            return None
+        n, of_all = (int(told.replace(",", "")) for told in reads[-1])
+        return Progress(min(n, of_all), of_all, "read", "")
     step, of, stage, told = steps[-1]
     return Progress(int(step), int(of), stage, told[:300])
 
