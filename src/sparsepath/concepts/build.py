@@ -37,6 +37,7 @@ from sparsepath.concepts.together import Patterns
 from sparsepath.concepts.vectors import embed, find_encoder
 from sparsepath.concepts.vocabulary import token_bytes
 from sparsepath.errors import ConfigError
+from sparsepath.kernels.allocator import give_back_freed_memory
 from sparsepath.trace.hidden import SitePlace
 
 Say = Callable[[str], None]
@@ -102,6 +103,7 @@ def build_catalogue(
         say(f"reading in {options.processes} processes")
         job = Job(model=str(model), corpus=corpus, options=options)
         shards = record_in_processes(job, recording, work, tell)
+    give_back_freed_memory()
     pieces = token_bytes(subject.tokenizer, subject.n_vocabulary)
     text = _text(recorded(shards, pieces, corpus, read.labels), subject)
     with new_catalogue(path) as writer:

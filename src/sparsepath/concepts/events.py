@@ -19,7 +19,7 @@ from sparsepath.trace.hidden import SitePlace
 SIDES: tuple[Side, ...] = ("+", "-")
 """Of an entry whose signs are told apart."""
 
-MAX_EVENTS = 32_000_000
+MAX_EVENTS = 1 << 25
 """Firings that are held sorted, 4 bytes each."""
 
 

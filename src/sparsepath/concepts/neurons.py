@@ -81,9 +81,7 @@ def neurons_of(
     fired, said = [], []
     events = events_of(shards, place, is_two_sided=is_two_sided)
     for group in _groups(events):
-        rules = find_rules(
-            np.stack([_asked(each.widened(), text) for each in group]), text.questions
-        )
+        rules = find_rules(np.stack([_asked(each, text) for each in group]), text.questions)
         for each, rule in zip(group, rules, strict=True):
             one = each.widened()
             own = text.recorded.finding(one)
@@ -122,7 +120,7 @@ def _groups(events: Iterator[Events]) -> Iterator[list[Narrow]]:
         yield group
 
 
-def _asked(events: Events, text: Text) -> Bits:
+def _asked(events: Narrow, text: Text) -> Bits:
     """Say where a neuron fires in the finding rows."""
     return pack_places(text.finding.inside(events.positions), text.finding.n)
 

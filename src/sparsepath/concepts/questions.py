@@ -4,7 +4,7 @@ Labels are found on the first and judged on the second; nothing of held-out rows
 question, neither its words nor its names.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class Part:
         """Positions."""
         return self.view.n
 
-    def inside(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    def inside(self, positions: NDArray[Any]) -> NDArray[np.int64]:
         """Leave the positions of a recording that are asked about, as numbers from 0."""
         rows = positions // self._length  # several times as fast as divmod
         shift = self._shifts[rows]

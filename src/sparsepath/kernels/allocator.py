@@ -20,6 +20,12 @@ KEPT: Final = 1 << 30
 """Bytes at the end of the heap that stay, at most."""
 
 
+def give_back_freed_memory() -> None:
+    """Give the system what was kept, between two pieces of work that need other blocks."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def keep_freed_memory() -> bool:
     """Let this process keep what it frees, where the C library is glibc.
 

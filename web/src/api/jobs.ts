@@ -21,15 +21,19 @@ const TYPES: Record<string, string> = {
 export const typeOf = (name: string): string | null =>
   TYPES[name.split(".").pop()?.toLowerCase() ?? ""] ?? null;
 
-/** Send a table and begin a PoC on it. */
-export async function sendTable(file: File, asked: Record<string, string>): Promise<Job> {
+/** Send a file and begin a job on it. */
+export async function sendFile(
+  job: "poc" | "catalogue",
+  file: File,
+  asked: Record<string, string>,
+): Promise<Job> {
   const headers = new Headers({ "Content-Type": typeOf(file.name) ?? "text/csv" });
   const secret = key.get();
   if (secret) headers.set("Authorization", `Bearer ${secret}`);
   let reply: Response;
   try {
     const query = new URLSearchParams(asked);
-    reply = await fetch(`/api/v1/jobs/poc?${query}`, { method: "POST", body: file, headers });
+    reply = await fetch(`/api/v1/jobs/${job}?${query}`, { method: "POST", body: file, headers });
   } catch {
     throw new Refusal(0, "unreachable", "", "");
   }

@@ -2,6 +2,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { cataloguePath, get, type CatalogueSummary, type Schemas, type Start } from "../api/client";
 import { useAddress } from "../lib/address";
+import { BuildCatalogue } from "../parts/BuildCatalogue";
 import { Command } from "../parts/Command";
 import { NeuronList } from "../parts/NeuronList";
 import { NeuronPage } from "../parts/NeuronPage";
@@ -28,6 +29,7 @@ export default function NeuronsScreen({ start }: { start: Start }) {
         <h1>{say("neurons.title")}</h1>
         <p>{say("neurons.none")}</p>
         <Command lines={["sparsepath concepts build MODEL CORPUS", "sparsepath serve MODEL"]} />
+        <BuildCatalogue start={start} />
       </>
     );
   }
@@ -49,6 +51,10 @@ export default function NeuronsScreen({ start }: { start: Start }) {
         </label>
       ) : null}
       <Browser key={model} model={model} />
+      <details>
+        <summary>{say("build.again")}</summary>
+        <BuildCatalogue start={start} />
+      </details>
     </>
   );
 }

@@ -209,6 +209,13 @@ export const en = {
   "why.record": "Record {seq} of the audit log, hash {hash}; model {model}, {sha}",
 
   "neurons.title": "What do its neurons stand for?",
+  "build.about": "Send a text to build the catalogue of {model} here, up to {mb} MB: for a language model JSON lines with a text each, for a classifier a table. Remarks of people are kept.",
+  "build.corpus": "Text or table",
+  "build.tokens": "Tokens to read, at most",
+  "build.dense": "Only for a dense model: entries to keep",
+  "build.begin": "Build the catalogue",
+  "build.again": "Build the catalogue of the served model again",
+  "build.failed": "Correct the text or the options and send it again.",
   "neurons.none": "There is no catalogue of neurons. Make one beside a language model, then serve it:",
   "neurons.catalogue": "Model",
   "neurons.facts": "{n} neurons, read on {tokens} tokens of {corpus}. {clear} of them have a label that holds on text that was not used to find it.",

@@ -210,6 +210,13 @@ export const ja: Words = {
   "why.record": "監査ログの記録 {seq}、ハッシュ {hash}。モデル {model}、{sha}",
 
   "neurons.title": "ニューロンは何を表すか",
+  "build.about": "テキストを送ると {model} のカタログをここで作れます（{mb} MB まで）。言語モデルには 1 行に 1 件の text を持つ JSON Lines、分類器には表を送ってください。人が書いたメモは残ります。",
+  "build.corpus": "テキストまたは表",
+  "build.tokens": "読むトークン数の上限",
+  "build.dense": "密なモデルの場合だけ：残す成分の数",
+  "build.begin": "カタログを作る",
+  "build.again": "提供中のモデルのカタログを作り直す",
+  "build.failed": "テキストまたは設定を直して、もう一度送ってください。",
   "neurons.none": "ニューロンのカタログがありません。言語モデルの横に作ってから起動してください。",
   "neurons.catalogue": "モデル",
   "neurons.facts": "{corpus} の {tokens} トークンで調べた {n} 個のニューロン。うち {clear} 個は、ラベルを見つけるのに使わなかった文でもラベルが成り立ちます。",

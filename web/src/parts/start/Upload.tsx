@@ -1,11 +1,12 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { type Start } from "../../api/client";
-import { sendTable, typeOf } from "../../api/jobs";
+import { sendFile, typeOf } from "../../api/jobs";
 import { guess, preview, PREVIEW_BYTES, valuesOf, type Fault, type Preview } from "../../lib/table";
 import { useWords } from "../../words";
 import { Trouble } from "../Notice";
-import { PocJobs } from "./PocJobs";
+import { JobCards } from "../JobCards";
+import { linkTo } from "../../lib/address";
 
 interface Chosen {
   file: File;
@@ -71,7 +72,11 @@ export function Upload({ start }: { start: Start }) {
           done={() => setChosen(null)}
         />
       ) : null}
-      <PocJobs />
+      <JobCards
+        kind="poc"
+        linkOf={(job) => linkTo("/poc", { run: job.id })}
+        failed={say("up.failed")}
+      />
     </section>
   );
 }
@@ -90,7 +95,7 @@ function Options({ file, found, done }: { file: File; found: Preview; done: () =
   const client = useQueryClient();
   const send = useMutation({
     mutationFn: () =>
-      sendTable(file, {
+      sendFile("poc", file, {
         name: file.name.slice(0, 100),
         text_column: columns.text,
         label_column: columns.label,

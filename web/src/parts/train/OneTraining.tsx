@@ -49,7 +49,11 @@ export function OneTraining({ id, beside }: { id: string; beside: string | null 
           </span>
         </h2>
         {job ? <Controls job={job} /> : <p className="quiet">{say("train.hand.about")}</p>}
-        {job?.told ? <pre className="told-log">{job.told}</pre> : null}
+        {job?.told ? (
+          <pre className="told-log" tabIndex={0} role="region" aria-label={job.name}>
+            {job.told}
+          </pre>
+        ) : null}
         <div className="figures tight">
           {facts.map(([what, value]) => (
             <p key={what}>

@@ -1,23 +1,31 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { get, post, type Schemas } from "../../api/client";
-import { hasEnded, type Job } from "../../api/jobs";
-import { linkTo } from "../../lib/address";
-import { useWords } from "../../words";
-import { Trouble } from "../Notice";
+import { get, post, type Schemas } from "../api/client";
+import { hasEnded, type Job } from "../api/jobs";
+import { useWords } from "../words";
+import { Trouble } from "./Notice";
 
 const N_SHOWN = 8;
 
-/** PoCs that were begun from the page, the newest first, as they go. */
-export function PocJobs() {
+interface Kind {
+  /** As the server calls it. */
+  kind: Job["kind"];
+  /** What a finished job made. */
+  linkOf: (job: Job) => string;
+  /** What to do after a failure. */
+  failed: string;
+}
+
+/** Jobs of one kind that were begun from the page, the newest first, as they go. */
+export function JobCards({ kind, linkOf, failed }: Kind) {
   const jobs = useQuery({
-    queryKey: ["jobs", "poc"],
+    queryKey: ["jobs", kind],
     queryFn: ({ signal }) => get<Schemas["JobsOut"]>("/jobs", {}, signal),
     refetchInterval: (query) =>
-      query.state.data?.jobs.some((one) => one.kind === "poc" && !hasEnded(one)) ? 1000 : false,
+      query.state.data?.jobs.some((one) => one.kind === kind && !hasEnded(one)) ? 1000 : false,
   });
   if (jobs.error) return <Trouble error={jobs.error} retry={() => void jobs.refetch()} />;
-  const found = (jobs.data?.jobs ?? []).filter((one) => one.kind === "poc");
+  const found = (jobs.data?.jobs ?? []).filter((one) => one.kind === kind);
   if (!found.length) return null;
   return (
     <ul className="cards" aria-live="polite">
@@ -25,13 +33,13 @@ export function PocJobs() {
         .slice(-N_SHOWN)
         .reverse()
         .map((one) => (
-          <PocJob key={one.id} job={one} />
+          <JobCard key={one.id} job={one} to={linkOf(one)} failed={failed} />
         ))}
     </ul>
   );
 }
 
-function PocJob({ job }: { job: Job }) {
+function JobCard({ job, to, failed }: { job: Job; to: string; failed: string }) {
   const { say, f } = useWords();
   const client = useQueryClient();
   const cancel = useMutation({
@@ -43,7 +51,7 @@ function PocJob({ job }: { job: Job }) {
     <li className="card">
       <p className="card-title">
         {job.state === "done" ? (
-          <Link href={linkTo("/poc", { run: job.id })}>{job.name}</Link>
+          <Link href={to}>{job.name}</Link>
         ) : (
           job.name
         )}
@@ -57,8 +65,8 @@ function PocJob({ job }: { job: Job }) {
           <p>{`${at.step}/${at.of} ${at.stage}: ${at.told}`}</p>
         </>
       ) : null}
-      {job.told ? <pre className="told-log">{job.told}</pre> : null}
-      {job.state === "failed" ? <p className="quiet">{say("up.failed")}</p> : null}
+      {job.told ? <pre className="told-log" tabIndex={0} role="region" aria-label={job.name}>{job.told}</pre> : null}
+      {job.state === "failed" ? <p className="quiet">{failed}</p> : null}
       <p className="quiet">{f.date(job.created)}</p>
       {hasEnded(job) ? null : (
         <button disabled={job.state === "cancelling"} onClick={() => cancel.mutate()}>
