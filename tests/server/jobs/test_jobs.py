@@ -17,7 +17,7 @@ from sparsepath.audit.export import exported_lines
 from sparsepath.audit.verify import verify
 from sparsepath.cli.poc import poc_command
 from sparsepath.server.jobs import poc, process, routes, runner
-from sparsepath.server.jobs.state import Job, find_job
+from sparsepath.server.jobs.state import Job, add_job, find_job
 from sparsepath.server.jobs.watch import tail
 
 CSV = b"text,label\n" + b"".join(
@@ -187,7 +187,7 @@ def test_a_job_outlives_a_server_that_is_killed(
     dead = runner.Runner(database, store, at_once=1)  # begins the job, and never sees its end
     job = routes.new_job("poc", "t", {"format": "csv", "asked": {}}, by="me", home=dead.home)
     dead.folder(job.id).mkdir(parents=True)
-    routes.add_job(database, job)
+    add_job(database, job)
     assert dead.look()
     with running(make_service(model_folder, database, store=store)) as client:
         time.sleep(0.2)

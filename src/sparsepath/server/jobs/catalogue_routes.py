@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from sparsepath.server.jobs.begin import begin_on_upload, printed
 from sparsepath.server.jobs.catalogue import (
     KIND,
     TABLES,
@@ -15,8 +16,7 @@ from sparsepath.server.jobs.catalogue import (
 )
 from sparsepath.server.jobs.poc import check_installed
 from sparsepath.server.jobs.routes import JobOut, Operator, told_job
-from sparsepath.server.jobs.state import ENDED, add_job, list_jobs, new_job
-from sparsepath.server.jobs.upload import receive, too_large
+from sparsepath.server.jobs.state import ENDED, list_jobs, new_job
 from sparsepath.server.language import LanguageModel
 from sparsepath.server.problems import Problem
 from sparsepath.server.service import Served, Service
@@ -41,23 +41,11 @@ async def begin_catalogue(
     """
     ending = _ending(service, request.headers.get("content-type", ""))
     check_installed("a catalogue")
-    limit = service.options.max_upload_mb * 1_000_000
-    length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length[:18]) > limit:
-        raise too_large(limit)
     options = options_of(asked, ending, service.model.folder)
     await asyncio.to_thread(_check_alone, service, options["model"])
-    name = "".join(char for char in asked.name if char.isprintable()) or "catalogue"
+    name = printed(asked.name, "catalogue")
     job = new_job(KIND, name, options, by=who.name, home=service.jobs.home)
-    path = service.jobs.folder(job.id) / f"corpus.{ending}"
-    try:
-        wait_s = service.options.body_timeout_s
-        await receive(request.stream(), path, limit=limit, wait_s=wait_s)
-        await asyncio.to_thread(add_job, service.database, job)
-    except BaseException:
-        service.jobs.clear(job.id)
-        raise
-    service.jobs.wake()
+    await begin_on_upload(request, service, job, f"corpus.{ending}")
     return told_job(service, job)
 
 

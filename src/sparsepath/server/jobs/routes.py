@@ -10,10 +10,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from sparsepath.server.auth import Principal, asker
+from sparsepath.server.jobs.begin import begin_on_upload, printed
 from sparsepath.server.jobs.poc import FORMATS, KIND, PocAsked, check_installed, options_of
-from sparsepath.server.jobs.state import ENDED, Job, State, add_job, delete_job, find_job, new_job
+from sparsepath.server.jobs.state import ENDED, Job, State, delete_job, find_job, new_job
 from sparsepath.server.jobs.state import list_jobs as listed
-from sparsepath.server.jobs.upload import receive, too_large
 from sparsepath.server.jobs.watch import progress, read_from, tail
 from sparsepath.server.problems import Problem
 from sparsepath.server.service import Served, Service
@@ -78,22 +78,10 @@ async def begin_poc(
         known = ", ".join(FORMATS)
         raise Problem(415, "content_type", "the body is no table", fix=f"send one of: {known}")
     check_installed()
-    limit = service.options.max_upload_mb * 1_000_000
-    length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length[:18]) > limit:
-        raise too_large(limit)
     options = options_of(asked, FORMATS[kind])
-    name = "".join(char for char in asked.name if char.isprintable()) or "table"
+    name = printed(asked.name, "table")
     job = new_job(KIND, name, options, by=who.name, home=service.jobs.home)
-    path = service.jobs.folder(job.id) / f"table.{FORMATS[kind]}"
-    try:
-        wait_s = service.options.body_timeout_s
-        await receive(request.stream(), path, limit=limit, wait_s=wait_s)
-        await asyncio.to_thread(add_job, service.database, job)
-    except BaseException:
-        service.jobs.clear(job.id)
-        raise
-    service.jobs.wake()
+    await begin_on_upload(request, service, job, f"table.{FORMATS[kind]}")
     return told_job(service, job)
 
 

@@ -1,17 +1,18 @@
 """`/api/v1/jobs/training`: trainings are begun; any job that goes on from files may pause."""
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter
 
-from sparsepath.errors import RunError
 from sparsepath.server.jobs import catalogue
+from sparsepath.server.jobs.begin import begin_on_files, printed
 from sparsepath.server.jobs.poc import check_installed
 from sparsepath.server.jobs.routes import Id, JobOut, Operator, found_job, told_job
-from sparsepath.server.jobs.state import Job, add_job, new_job
+from sparsepath.server.jobs.state import new_job
 from sparsepath.server.jobs.training import KIND, TrainingAsked, options_of, write_recipe
 from sparsepath.server.problems import Problem
-from sparsepath.server.service import Served, Service
+from sparsepath.server.service import Served
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
@@ -22,14 +23,9 @@ _PAUSING = (KIND, catalogue.KIND)
 async def begin_training(asked: TrainingAsked, service: Served, who: Operator) -> JobOut:
     """Begin a training by a recipe on built-in data; it waits where others run."""
     check_installed()
-    name = "".join(char for char in asked.name if char.isprintable()) or "training"
+    name = printed(asked.name, "training")
     job = new_job(KIND, name, options_of(asked), by=who.name, home=service.jobs.home)
-    try:
-        await asyncio.to_thread(_kept, service, job, asked)
-    except BaseException:
-        service.jobs.clear(job.id)
-        raise
-    service.jobs.wake()
+    await begin_on_files(service, job, "the recipe", partial(write_recipe, asked))
     return told_job(service, job)
 
 
@@ -53,14 +49,3 @@ async def resume_job(service: Served, _who: Operator, id: Id) -> JobOut:
         raise Problem(409, "not_paused", f"the job is {job.state}", fix="look at it again")
     service.jobs.wake()
     return told_job(service, await found_job(service, id))
-
-
-def _kept(service: Service, job: Job, asked: TrainingAsked) -> None:
-    try:
-        write_recipe(asked, service.jobs.folder(job.id))
-    except OSError as err:
-        raise RunError(
-            f"the recipe cannot be kept: {err.strerror}",
-            hint="see that the disk of --store has room and may be written to",
-        ) from err
-    add_job(service.database, job)

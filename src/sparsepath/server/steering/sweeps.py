@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,12 @@ from sparsepath.artifacts.edit import Edit
 from sparsepath.artifacts.steering_sweep import ClassSweep, Sweep
 from sparsepath.artifacts.store import read_json
 from sparsepath.config import SweepOptions
-from sparsepath.errors import ConfigError, MissingExtraError, RunError
+from sparsepath.errors import ConfigError, MissingExtraError
 from sparsepath.evaluate.steering_strengths import Steerable, edits_of, read_strengths
 from sparsepath.server.auth import Principal, asker
+from sparsepath.server.jobs.begin import begin_on_files
 from sparsepath.server.jobs.routes import JobOut, told_job
-from sparsepath.server.jobs.state import Job, add_job, find_job, new_job
+from sparsepath.server.jobs.state import Job, find_job, new_job
 from sparsepath.server.jobs.sweep import KIND, RESULT, SweepAsked, options_of, write_inputs
 from sparsepath.server.jobs.watch import read_from
 from sparsepath.server.problems import Problem
@@ -65,12 +67,7 @@ async def begin_sweep(
     model = service.model
     options = options_of(asked, neurons, subject.folder, model.precision)
     job = new_job(KIND, ", ".join(neurons), options, by=who.name, home=service.jobs.home)
-    try:
-        await asyncio.to_thread(_kept, service, job, asked)
-    except BaseException:
-        service.jobs.clear(job.id)
-        raise
-    service.jobs.wake()
+    await begin_on_files(service, job, "the sweep", partial(write_inputs, asked))
     return _out(service, job)
 
 
@@ -132,23 +129,6 @@ def _strengths(subject: Subject, asked: SweepAsked) -> tuple[list[str], list[tup
         for edits in found:
             subject.check(edits, is_dense_allowed=asked.dense_sites)
         return [place.name for place in places], found
-
-
-def _kept(service: Service, job: Job, asked: SweepAsked) -> None:
-    """Write a job's inputs, and put it into the queue.
-
-    Raises:
-        ConfigError: if too many jobs are kept.
-        RunError: if it cannot be written.
-    """
-    try:
-        write_inputs(asked, service.jobs.folder(job.id))
-    except OSError as err:
-        raise RunError(
-            f"the sweep cannot be kept: {err.strerror}",
-            hint="see that the disk of --store has room and may be written to",
-        ) from err
-    add_job(service.database, job)
 
 
 def _out(service: Service, job: Job) -> SweepOut:
