@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sparsepath.audit.database import Database
+from sparsepath.audit.database import Database, open_database
 from sparsepath.server.options import ServeOptions
 from sparsepath.server.serve import listen, load_model, make_server
 from sparsepath.server.service import Service
@@ -88,6 +88,15 @@ def running(service: Service) -> Iterator[Client]:
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+@contextmanager
+def running_runs(folder: Path) -> Iterator[Client]:
+    """Serve the runs of a folder, of which one is called `served`."""
+    with open_database(str(folder / "log.db")) as database:
+        service = make_service(folder / "served", database, runs=folder)
+        with running(service) as served:
+            yield served
 
 
 def make_service(model: Path, database: Database, **options: Any) -> Service:

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from tests.server.runs import write_run
-from tests.server.served import Client, make_service, running
+from tests.server.served import Client, running_runs
 from tests.server.wide_run import N_HEADS, N_LAYERS, importance, parts, write_wide_run
 
 from sparsepath.artifacts.store import write_json_atomic
-from sparsepath.audit.database import open_database
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[Client]:
-    with open_database(str(folder / "log.db")) as database:
-        service = make_service(folder / "served", database, runs=folder)
-        with running(service) as served:
-            yield served
+    with running_runs(folder) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.server.runs import HOSTILE, write_run
-from tests.server.served import Client, make_service, running
+from tests.server.served import Client, make_service, running, running_runs
 
 from sparsepath.audit.database import open_database
 from sparsepath.audit.keys import add_key
@@ -30,10 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[Client]:
-    with open_database(str(folder / "log.db")) as database:
-        service = make_service(folder / "served", database, runs=folder)
-        with running(service) as served:
-            yield served
+    with running_runs(folder) as served:
+        yield served
 
 
 def test_runs_of_the_folder_are_listed_and_links_out_of_it_are_not(client: Client) -> None:

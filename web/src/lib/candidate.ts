@@ -15,6 +15,24 @@ export function latencyOf(one: Candidate): number {
   return one.kind === "dynamic" && mean ? mean : one.cost.latency_ms_p50;
 }
 
+export interface Pace {
+  now: number;
+  before: number | null;
+  ratio: number;
+}
+
+/** How fast a candidate answers against the full model: means against means, medians against medians. */
+export function paceOf(one: Candidate, full: Candidate | undefined): Pace {
+  const now = one.cost.latency_ms_mean;
+  const before = full?.cost.latency_ms_mean;
+  if (one.kind === "dynamic" && now && before) return { now, before, ratio: before / now };
+  return {
+    now: one.cost.latency_ms_p50,
+    before: full?.cost.latency_ms_p50 ?? null,
+    ratio: one.relative.speedup,
+  };
+}
+
 export interface Wish {
   accuracy: number | null;
   ms: number | null;
@@ -46,13 +64,17 @@ export function misses(one: Candidate, wish: Wish): (keyof Wish)[] {
   return found;
 }
 
-/** A comparison that is surely better than a model, the best one: then the model has no point. */
+/** A comparison that is better than a model beyond chance, the best one: then the model has no point. */
 export function simplerAndBetter(candidates: Candidate[], one: Candidate): Candidate | null {
-  const found = candidates.filter(
-    (other) => groupOf(other) === "control" && other.quality.accuracy_ci95[0] > one.quality.accuracy,
-  );
+  const found = candidates.filter((other) => groupOf(other) === "control" && isSurelyBetter(other, one));
   found.sort((a, b) => b.quality.accuracy - a.quality.accuracy);
   return found[0] ?? null;
+}
+
+/** Whether the interval of a difference lies above zero, worked out as if the rows differed. */
+function isSurelyBetter(first: Candidate, second: Candidate): boolean {
+  const half = ({ quality }: Candidate) => (quality.accuracy_ci95[1] - quality.accuracy_ci95[0]) / 2;
+  return first.quality.accuracy - second.quality.accuracy > Math.hypot(half(first), half(second));
 }
 
 /** What to compare first: the recommendation, or where that is the full model, the best other. */

@@ -1,6 +1,6 @@
 import type { Candidate } from "../api/client";
 import { useAddress } from "../lib/address";
-import { groupOf, latencyOf } from "../lib/candidate";
+import { groupOf, latencyOf, paceOf } from "../lib/candidate";
 import { useWords, type Key } from "../words";
 
 interface Props {
@@ -15,9 +15,9 @@ const COLUMNS = {
   accuracy: { word: "poc.table.accuracy", of: (one: Candidate) => one.quality.accuracy, isUp: false },
   change: { word: "poc.table.change", of: (one: Candidate) => one.relative.accuracy_change, isUp: false },
   latency: { word: "poc.table.latency", of: latencyOf, isUp: true },
-  speed: { word: "poc.table.speed", of: (one: Candidate) => -latencyOf(one), isUp: false },
+  speed: { word: "poc.table.speed", of: (one: Candidate, full?: Candidate) => paceOf(one, full).ratio, isUp: false },
   size: { word: "poc.table.size", of: (one: Candidate) => one.cost.size_bytes, isUp: true },
-} satisfies Record<string, { word: Key; of: (one: Candidate) => string | number; isUp: boolean }>;
+} satisfies Record<string, { word: Key; of: (one: Candidate, full?: Candidate) => string | number; isUp: boolean }>;
 
 type Column = keyof typeof COLUMNS;
 const NAMES = Object.keys(COLUMNS) as Column[];
@@ -30,11 +30,11 @@ export function CandidateTable({ candidates, chosen, recommended, choose }: Prop
   const column = NAMES.find((one) => one === wanted.replace("-", "")) ?? "latency";
   const { of, isUp } = COLUMNS[column];
   const sign = isUp === isTurned ? -1 : 1;
+  const full = candidates.find((one) => groupOf(one) === "full");
   const sorted = [...candidates].sort((a, b) => {
-    const [one, two] = [of(a), of(b)];
+    const [one, two] = [of(a, full), of(b, full)];
     return sign * (one < two ? -1 : one > two ? 1 : 0);
   });
-  const full = candidates.find((one) => groupOf(one) === "full");
   return (
     <table className="cards-when-narrow" role="table">
       <thead role="rowgroup">
@@ -93,7 +93,7 @@ export function CandidateTable({ candidates, chosen, recommended, choose }: Prop
             </Cell>
             <Cell name={say("poc.table.latency")}>{f.ms(latencyOf(one))}</Cell>
             <Cell name={say("poc.table.speed")}>
-              {full ? f.ratio(latencyOf(full) / latencyOf(one)) : "\u2013"}
+              {full ? f.ratio(paceOf(one, full).ratio) : "\u2013"}
             </Cell>
             <Cell name={say("poc.table.size")}>{f.bytes(one.cost.size_bytes)}</Cell>
           </tr>

@@ -6,6 +6,7 @@ import {
   groupOf,
   isAsked,
   latencyOf,
+  paceOf,
   misses,
   simplerAndBetter,
   wishOf,
@@ -106,7 +107,7 @@ function Chosen(props: { run: RunDetails; one: Candidate; candidates: Candidate[
   const full = props.candidates.find((item) => groupOf(item) === "full");
   const isFull = one === full;
   const simpler = simplerAndBetter(props.candidates, one);
-  const speed = full ? latencyOf(full) / latencyOf(one) : one.relative.speedup;
+  const pace = paceOf(one, full);
   const smaller = 1 / one.relative.size_ratio;
   const range = one.relative.accuracy_change_ci95;
   const folder = `RUN/${one.folder ?? ""}`;
@@ -134,11 +135,11 @@ function Chosen(props: { run: RunDetails; one: Candidate; candidates: Candidate[
           </small>
         </p>
         <p>
-          <strong>{isFull ? f.ms(latencyOf(one)) : f.ratio(speed)}</strong>{" "}
+          <strong>{isFull ? f.ms(pace.now) : f.ratio(pace.ratio)}</strong>{" "}
           {isFull ? null : say("poc.faster")}
-          {full && !isFull ? (
+          {pace.before !== null && !isFull ? (
             <small>
-              {say("poc.faster.about", { ms: f.ms(latencyOf(one)), full: f.ms(latencyOf(full)) })}
+              {say("poc.faster.about", { ms: f.ms(pace.now), full: f.ms(pace.before) })}
             </small>
           ) : null}
         </p>

@@ -6,6 +6,7 @@ import { linkTo, useAddress } from "../lib/address";
 import { Ablation } from "../parts/Ablation";
 import { Command } from "../parts/Command";
 import { Trouble } from "../parts/Notice";
+import { TextBox } from "../parts/TextBox";
 import { WordShares } from "../parts/WordShares";
 import { useWords } from "../words";
 
@@ -60,19 +61,13 @@ function Question({ start }: { start: Start }) {
           ask({ text, against });
         }}
       >
-        <label htmlFor="text">{say("why.text")}</label>
-        <textarea
+        <TextBox
           id="text"
-          rows={4}
-          required
-          value={text}
+          label={say("why.text")}
           placeholder={say("why.placeholder")}
-          onChange={(event) => setText(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-              event.currentTarget.form?.requestSubmit();
-            }
-          }}
+          rows={4}
+          value={text}
+          change={setText}
         />
         <button className="primary" type="submit" disabled={asked.isPending}>
           {say(asked.isPending ? "why.asking" : "why.ask")}

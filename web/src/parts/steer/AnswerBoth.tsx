@@ -4,6 +4,7 @@ import type { Steering, Tried } from "../../api/steer";
 import { useHashText } from "../../lib/hash";
 import { useWords } from "../../words";
 import { Trouble } from "../Notice";
+import { TextBox } from "../TextBox";
 import { isReady, type Plan } from "./plan";
 import { UseField } from "./UseField";
 
@@ -36,19 +37,13 @@ export function AnswerBoth({ steering, plan }: { steering: Steering; plan: Plan 
           tried.mutate();
         }}
       >
-        <label htmlFor="text">{say("why.text")}</label>
-        <textarea
+        <TextBox
           id="text"
-          rows={3}
-          required
-          value={text}
+          label={say("why.text")}
           placeholder={say("why.placeholder")}
-          onChange={(event) => setText(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-              event.currentTarget.form?.requestSubmit();
-            }
-          }}
+          rows={3}
+          value={text}
+          change={setText}
         />
         <div className="row">
           <UseField steering={steering} />

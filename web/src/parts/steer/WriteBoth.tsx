@@ -3,6 +3,7 @@ import { write, type Ending, type Steering } from "../../api/steer";
 import { useHashText } from "../../lib/hash";
 import { useWords } from "../../words";
 import { Trouble } from "../Notice";
+import { TextBox } from "../TextBox";
 import { isReady, type Plan } from "./plan";
 import { UseField } from "./UseField";
 
@@ -75,19 +76,13 @@ export function WriteBoth({ steering, plan }: { steering: Steering; plan: Plan }
           void begin();
         }}
       >
-        <label htmlFor="prompt">{say("steer.prompt")}</label>
-        <textarea
+        <TextBox
           id="prompt"
-          rows={3}
-          required
-          value={prompt}
+          label={say("steer.prompt")}
           placeholder={say("steer.prompt.hint")}
-          onChange={(event) => setPrompt(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-              event.currentTarget.form?.requestSubmit();
-            }
-          }}
+          rows={3}
+          value={prompt}
+          change={setPrompt}
         />
         <div className="row small">
           {(["tokens", "temperature", "seed"] as const).map((name) => (
