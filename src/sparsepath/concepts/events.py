@@ -96,6 +96,7 @@ def _of_entries(shards: Shards, place: SitePlace) -> Iterator[Events]:
         for number in range(high - low):
             positions, values = _joined(parts, number)
             yield Events(Neuron(place.layer, place.site, low + number), positions, values)
+        parts.clear()  # before the next are sorted
 
 
 def _sorted(shards: Shards, place: SitePlace, low: int, high: int) -> Iterator[_Sorted]:

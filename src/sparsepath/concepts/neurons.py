@@ -26,7 +26,7 @@ from sparsepath.concepts.statistics import Statistics, statistics
 from sparsepath.concepts.together import NEAR_DUPLICATE, Patterns, Together
 from sparsepath.trace.hidden import SitePlace
 
-GROUP, GROUP_EVENTS = 256, 16_000_000
+GROUP, GROUP_EVENTS = 256, 8_000_000
 """Neurons that are labelled together at most, and their firings, 6 bytes each."""
 
 
@@ -115,7 +115,8 @@ def _groups(events: Iterator[Events]) -> Iterator[list[Narrow]]:
         n += len(one.positions)
         if len(group) == GROUP or n >= GROUP_EVENTS:
             yield group
-            group, n = [], 0
+            group.clear()  # the caller still holds the list while the next is filled
+            n = 0
     if group:
         yield group
 
