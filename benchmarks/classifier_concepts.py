@@ -67,8 +67,8 @@ def main() -> None:
     parser.add_argument("encoder")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--k", type=int, default=96)
-    parser.add_argument("--steps", type=int, default=800, help="of the fine-tuning")
-    parser.add_argument("--healing", type=int, default=400, help="steps")
+    parser.add_argument("--steps", type=int, default=400, help="of the fine-tuning")
+    parser.add_argument("--healing", type=int, default=300, help="steps")
     parser.add_argument("--texts", type=int, default=100, help="that are explained")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks/classifier_concepts"))
@@ -86,7 +86,6 @@ def studied(seed: int, given: argparse.Namespace) -> Found:
         f"seed={seed}",
         f"data.test={given.data / 'cls' / 'banking77_test.csv.xz'}",
         "data.length=32",
-        "train.precision=bf16",
     ]
     tuned = [
         *rows,

@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks/convert_lm"))
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--set", nargs="*", default=[], help="keys of both recipes, KEY=VALUE")
     given = parser.parse_args()
     rows = [compared(given)]
     write_rows(RESULTS, rows)
@@ -42,7 +43,7 @@ def main() -> None:
 def healed(seed: int, given: argparse.Namespace, *, is_sparse: bool) -> Done:
     """Heal once, sparse or dense."""
     arm = f"{given.by}-k{given.k}" if is_sparse else "dense"
-    name = f"{Path(given.model).name}-{arm}-{given.steps}-seed{seed}"
+    name = "-".join([Path(given.model).name, arm, str(given.steps), *given.set, f"seed{seed}"])
     return train_once(recipe(seed, given, is_sparse=is_sparse), given.runs / name)
 
 
@@ -58,6 +59,7 @@ def recipe(seed: int, given: argparse.Namespace, *, is_sparse: bool) -> Recipe:
         f"train.evaluate_every={given.steps}",
         "train.evaluate_rows=60",
         f"train.precision={given.precision}",
+        *given.set,
     ]
     if is_sparse:
         changes.append(f"topk.by={given.by}")

@@ -308,6 +308,44 @@ def test_a_language_model_is_rolled_out_by_tokens(open_page: Open, writing: Offi
     page.get_by_text("small answers everything again; next was taken back.").wait_for()
 
 
+def test_a_key_is_made_shown_once_and_revoked(open_page: Open, sorting: Office) -> None:
+    page = open_page("/govern/keys", **sorting.seen_by("carol"))
+    page.get_by_role("button", name="Make a key").click()
+    page.get_by_label("Name").fill(f"router {HOSTILE}")
+    page.get_by_label("Role").select_option("reviewer")
+    page.get_by_label("Days until it expires").fill("9999")
+    page.get_by_role("button", name="Make the key").click()
+    assert sorting.ask("carol", "GET", "/keys").json["keys"][0]["name"] != f"router {HOSTILE}"
+    page.get_by_label("Days until it expires").fill("")
+    page.get_by_label("Requests a day (UTC), at most").fill("5")
+    page.get_by_role("button", name="Make the key").click()
+    page.get_by_text("Copy the key now.").wait_for()
+    secret = page.locator(".command code").inner_text()
+    sorting.secrets["router"] = secret
+    assert sorting.ask("router", "GET", "/review").status == 200
+
+    page.get_by_role("link", name="All keys").click()
+    row = page.locator(".cards > li").filter(has_text="router")
+    row.wait_for()
+    assert secret.rsplit("_", 1)[1] not in page.content()
+    assert page.locator("main img").count() == 0
+    told = row.inner_text()
+    assert "without an end" in told
+    assert "of 5 today" in told
+    page.go_back()
+    assert secret.rsplit("_", 1)[1] not in page.content()
+    page.go_forward()
+
+    own = page.locator(".cards > li").filter(has_text="yours")
+    assert own.get_by_role("button", name="Revoke").is_disabled()
+    row.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    row.get_by_text("revoked").first.wait_for()
+    assert sorting.ask("router", "GET", "/review").status == 401
+    row.get_by_role("link", name="What it was used for").click()
+    page.wait_for_url("**/govern/audit?key=*")
+
+
 @pytest.mark.parametrize(("lang", "dark"), [("en", False), ("ja", True)])
 def test_no_view_of_govern_has_a_fault_or_is_wider_than_it_may_be(
     open_page: Open, sorting: Office, writing: Office, lang: str, dark: bool
@@ -318,7 +356,7 @@ def test_no_view_of_govern_has_a_fault_or_is_wider_than_it_may_be(
     decision = sorting.ask("carol", "GET", "/audit?kind=decision").json["records"][0]["seq"]
     case = sorting.ask("bob", "GET", "/review").json["cases"][0]["seq"]
     views = [
-        (sorting, ["", "/review", f"/review?case={case}", "/rollout", "/drift", "/audit", "/report",
+        (sorting, ["", "/keys", "/keys?new=1", "/review", f"/review?case={case}", "/rollout", "/drift", "/audit", "/report",
                    f"/audit?record={decision}"]),
         (writing, ["/rollout", "/policies", f"/policies?policy=wide-{lang}", "/policies?new=1"]),
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import JsonValue
 from sqlalchemy import Connection, insert, select, update
 
+from sparsepath.audit.actor import Actor, told
 from sparsepath.audit.clock import in_days, now
 from sparsepath.audit.database import Database
 from sparsepath.audit.log import append_in
@@ -78,7 +79,7 @@ def add_key(
     *,
     days: float | None = 90.0,
     limits: KeyLimits = NO_LIMITS,
-    by: str,
+    by: Actor | str,
 ) -> NewKey:
     """Make a key and record it.
 
@@ -110,7 +111,7 @@ def add_key(
     expires = None if days is None else in_days(days)
     key = Key(id_, name, role, now(), expires, None, *limits)
     facts: dict[str, JsonValue] = {"key": id_, "name": name, "role": role, "expires": expires}
-    facts |= {"by": by, **limits._asdict()}
+    facts |= {**told(by), **limits._asdict()}
     with database.writing() as connection:
         connection.execute(insert(KEYS), [{**key._asdict(), "hash": _hash(secret)}])
         append_in(connection, [Draft(kind="key.add", body=facts)])
@@ -124,7 +125,7 @@ def list_keys(database: Database) -> list[Key]:
         return [_key(row) for row in rows]
 
 
-def revoke_key(database: Database, id_: str, *, by: str) -> Key:
+def revoke_key(database: Database, id_: str, *, by: Actor | str) -> Key:
     """Make a key useless from now on, and record it; one that is revoked already stays so.
 
     Raises:
@@ -139,7 +140,8 @@ def revoke_key(database: Database, id_: str, *, by: str) -> Key:
             key = key._replace(revoked=now())
             change = update(KEYS).where(KEYS.c.id == id_).values(revoked=key.revoked)
             connection.execute(change)
-            append_in(connection, [Draft(kind="key.revoke", body={"key": id_, "by": by})])
+            facts = {"key": id_, **told(by)}
+            append_in(connection, [Draft(kind="key.revoke", body=facts)])
     return key
 
 

@@ -26,7 +26,7 @@ from sparsepath.concepts.statistics import Statistics, statistics
 from sparsepath.concepts.together import NEAR_DUPLICATE, Patterns, Together
 from sparsepath.trace.hidden import SitePlace
 
-GROUP, GROUP_EVENTS = 256, 8_000_000
+GROUP, GROUP_EVENTS = 256, 5_000_000
 """Neurons that are labelled together at most, and their firings, 6 bytes each."""
 
 

@@ -14,6 +14,7 @@ from sparsepath.server import (
     compare,
     concepts,
     health,
+    keys,
     models,
     neuron_fire,
     neuron_views,
@@ -42,7 +43,7 @@ from sparsepath.version import __version__
 
 ASKED = (health, models, classify, openai, start)
 SHOWN = (runs, compare, pathways, concepts, neuron_views, neuron_fire, steering_routes)
-GOVERNING = (policies, policy_files, review, rollout_routes, records, job_routes)
+GOVERNING = (policies, policy_files, review, rollout_routes, records, keys, job_routes)
 TRAINING = (catalogue_routes, training_routes, trainings)
 PARTS = (*ASKED, *SHOWN, login_routes, *GOVERNING, *TRAINING, page)
 

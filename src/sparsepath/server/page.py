@@ -21,6 +21,7 @@ GOVERN: Final = (
     "/govern/drift",
     "/govern/audit",
     "/govern/report",
+    "/govern/keys",
 )
 """Addresses of the screen *Govern*, one a question."""
 

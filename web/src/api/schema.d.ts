@@ -515,6 +515,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All
+         * @description List keys.
+         */
+        get: operations["list_all_api_v1_keys_get"];
+        put?: never;
+        /**
+         * Add One
+         * @description Make a key.
+         */
+        post: operations["add_one_api_v1_keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke One
+         * @description Make a key useless; other servers of the database notice within seconds.
+         */
+        post: operations["revoke_one_api_v1_keys__id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/logout": {
         parameters: {
             query?: never;
@@ -2355,6 +2399,116 @@ export interface components {
         JobsOut: {
             /** Jobs */
             jobs: components["schemas"]["JobOut"][];
+        };
+        /**
+         * KeyAsked
+         * @description A key to make.
+         */
+        KeyAsked: {
+            /**
+             * Days
+             * @description Until it expires; null: never.
+             * @default 90
+             */
+            days: number | null;
+            /**
+             * Name
+             * @description Whose it is, or what for.
+             */
+            name: string;
+            /** Per Day */
+            per_day?: number | null;
+            /** Per Minute */
+            per_minute?: number | null;
+            /**
+             * Role
+             * @default viewer
+             * @enum {string}
+             */
+            role: "viewer" | "reviewer" | "operator" | "admin";
+        };
+        /**
+         * KeyMade
+         * @description A key that was just made.
+         */
+        KeyMade: {
+            key: components["schemas"]["KeyOut"];
+            /**
+             * Secret
+             * @description The key as it is sent. Nobody can tell it again.
+             */
+            secret: string;
+        };
+        /**
+         * KeyOut
+         * @description A key, without its secret.
+         */
+        KeyOut: {
+            /**
+             * Created
+             * @description UTC, as all times here.
+             */
+            created: string;
+            /**
+             * Expires
+             * @description Null: never.
+             */
+            expires: string | null;
+            /** Id */
+            id: string;
+            /**
+             * Is Yours
+             * @description Whether this request was sent with it.
+             */
+            is_yours: boolean;
+            /**
+             * Name
+             * @description Whose it is, or what for.
+             */
+            name: string;
+            /**
+             * Per Day
+             * @description In a UTC day.
+             */
+            per_day: number | null;
+            /**
+             * Per Minute
+             * @description Texts and other requests; null: no limit.
+             */
+            per_minute: number | null;
+            /** Revoked */
+            revoked: string | null;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "reviewer" | "operator" | "admin";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "valid" | "expired" | "revoked";
+            /**
+             * Used Today
+             * @description What servers took of the day's quota; null where there is none.
+             */
+            used_today: number | null;
+        };
+        /**
+         * Keys
+         * @description Every key.
+         */
+        Keys: {
+            /**
+             * Are Demanded
+             * @description False: whoever reaches this server is its admin.
+             */
+            are_demanded: boolean;
+            /**
+             * Keys
+             * @description The newest first.
+             */
+            keys: components["schemas"]["KeyOut"][];
         };
         /**
          * Label
@@ -5531,6 +5685,90 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_all_api_v1_keys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Keys"];
+                };
+            };
+        };
+    };
+    add_one_api_v1_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyMade"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    revoke_one_api_v1_keys__id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyOut"];
                 };
             };
             /** @description Validation Error */

@@ -17,7 +17,7 @@ export type Kind = NonNullable<
   NonNullable<operations["find_records_api_v1_audit_get"]["parameters"]["query"]>["kind"]
 >[number];
 
-export const QUESTIONS = ["policies", "review", "rollout", "drift", "audit", "report"] as const;
+export const QUESTIONS = ["policies", "review", "rollout", "drift", "audit", "report", "keys"] as const;
 export type Question = (typeof QUESTIONS)[number];
 
 /** Kinds of records by what they are about. */

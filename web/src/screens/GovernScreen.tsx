@@ -5,6 +5,7 @@ import { linkTo } from "../lib/address";
 import { QUESTIONS, type Question } from "../lib/govern";
 import { Audit } from "../parts/govern/Audit";
 import { DriftView } from "../parts/govern/Drift";
+import { KeysView } from "../parts/govern/Keys";
 import { Overview } from "../parts/govern/Overview";
 import { Policies } from "../parts/govern/Policies";
 import { Report } from "../parts/govern/Report";
@@ -19,6 +20,7 @@ const VIEWS: Record<Question, ComponentType<{ start: Start }>> = {
   drift: DriftView,
   audit: Audit,
   report: Report,
+  keys: KeysView,
 };
 
 /** One question a view; each has its own address. */

@@ -1,11 +1,13 @@
 import { steer } from "./steer.en";
 import { governEn } from "./govern.en";
+import { keysEn } from "./keys.en";
 import { neuron } from "./neuron.en";
 import { pathways } from "./pathways.en";
 import { train } from "./train.en";
 
 export const en = {
   ...governEn,
+  ...keysEn,
   ...neuron,
   ...pathways,
   "app.skip": "Skip to the content",

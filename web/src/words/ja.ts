@@ -1,4 +1,5 @@
 import { steer } from "./steer.ja";
+import { keysJa } from "./keys.ja";
 import { neuron } from "./neuron.ja";
 import { pathways } from "./pathways.ja";
 import { train } from "./train.ja";
@@ -7,6 +8,7 @@ import { governJa } from "./govern.ja";
 
 export const ja: Words = {
   ...governJa,
+  ...keysJa,
   ...neuron,
   ...pathways,
   "app.skip": "本文へ移動",

@@ -10,7 +10,7 @@ import { needs } from "../Deed";
 import { Moment } from "../Moment";
 import { Trouble } from "../Notice";
 import { useWords } from "../../words";
-import { isClassifier, useDrift, usePolicies, useRollout, useWaiting } from "./queries";
+import { isClassifier, useDrift, useKeys, usePolicies, useRollout, useWaiting } from "./queries";
 
 /** Where everything stands, with the way to each. */
 export function Overview({ start }: { start: Start }) {
@@ -19,6 +19,7 @@ export function Overview({ start }: { start: Start }) {
   const waiting = useWaiting(start, 0);
   const rollout = useRollout(start);
   const drift = useDrift(start);
+  const keys = useKeys(start);
   const newest = useQuery({
     queryKey: ["audit", "newest"],
     queryFn: ({ signal }) => get<Schemas["Records"]>("/audit", { limit: 1 }, signal),
@@ -72,6 +73,12 @@ export function Overview({ start }: { start: Start }) {
         </Tile>
         <Tile to="report" role={start.role} least="admin">
           {say("overview.report")}
+        </Tile>
+        <Tile to="keys" asked={keys} role={start.role} least="admin">
+          <strong>
+            {f.integer(keys.data?.keys.filter((one) => one.state === "valid").length ?? 0)}
+          </strong>{" "}
+          {say("overview.keys")}
         </Tile>
       </ul>
     </>

@@ -33,6 +33,14 @@ export function useRollout(start: Start) {
   });
 }
 
+export function useKeys(start: Start) {
+  return useQuery({
+    queryKey: ["keys"],
+    queryFn: ({ signal }) => get<Schemas["Keys"]>("/keys", {}, signal),
+    enabled: allows(start.role, "admin"),
+  });
+}
+
 export function useDrift(start: Start) {
   return useQuery({
     queryKey: ["drift"],
