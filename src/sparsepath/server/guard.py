@@ -44,6 +44,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, options: ServeOptions, metrics: Metrics) -> None:
         self._app, self._options, self._metrics = app, options, metrics
+        self._hosts = options.hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -59,7 +60,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = list(message.get("headers", ()))
-                given = {name for name, _ in own}
+                given = dict(own)
                 own.extend(pair for pair in _HEADERS.items() if pair[0] not in given)
                 message["headers"] = [*own, (b"x-request-id", id_.encode())]
             await send(message)
@@ -87,7 +88,7 @@ class Guard:
     def _check_names(self, headers: Headers, *, is_link: bool) -> None:
         """Compare `Host` and `Origin` with what they may be."""
         host = headers.get("host", "")
-        if len(headers.getlist("host")) != 1 or _name(host) not in self._options.hosts:
+        if len(headers.getlist("host")) != 1 or _name(host) not in self._hosts:
             raise Problem(
                 421,
                 "host",

@@ -13,7 +13,11 @@ LOGGER: Final = logging.getLogger("sparsepath.server")
 
 def log(event: str, **facts: object) -> None:
     """Write an event with its facts."""
-    LOGGER.info(event, extra={"facts": facts})
+    if LOGGER.isEnabledFor(logging.INFO):
+        # Made here: `LOGGER.info` would first look for the line of code that calls it.
+        record = logging.LogRecord(LOGGER.name, logging.INFO, "", 0, event, (), None)
+        record.facts = facts
+        LOGGER.handle(record)
 
 
 def set_up_logs() -> None:
