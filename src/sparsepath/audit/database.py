@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -52,6 +52,7 @@ class Database:
         self._writer = engine.execution_options(is_writing=True)
         self._lock = threading.Lock()
         self._wording, self._is_sqlite = Wording(engine.dialect), is_sqlite
+        self._failure: type[Exception] = engine.dialect.loaded_dbapi.Error
 
     def __enter__(self) -> "Database":
         """Give itself."""
@@ -91,13 +92,15 @@ class Database:
         with self._explained(), self._lock:
             connection = self._engine.raw_connection()
             try:
-                cursor = connection.cursor()
-                if self._is_sqlite:
-                    cursor.execute(_BEGIN_WRITING)
-                yield Pen(cursor, self._wording.of)
-                connection.commit()
+                with closing(connection.cursor()) as cursor:
+                    if self._is_sqlite:
+                        cursor.execute(_BEGIN_WRITING)
+                    yield Pen(cursor, self._wording.of)
+                    connection.commit()
             except BaseException:
-                # It may be broken; a new one rolls back nothing, and costs little.
+                # Locks first: SQLite keeps a closed connection's while one of its cursors lives.
+                with suppress(self._failure):
+                    connection.rollback()
                 connection.invalidate()
                 raise
             finally:
@@ -122,7 +125,7 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as err:
+        except (SQLAlchemyError, self._failure) as err:
             why = str(getattr(err, "orig", None) or err).strip().partition("\n")[0]
             raise RunError(
                 f"the database {self.name} does not do its part: {why}",

@@ -52,6 +52,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {_EXTENSION: {"line": self._line}}
 
+    def on_message_complete(self) -> None:
+        """Let a request's scope know that its body is here."""
+        self.scope["extensions"][_EXTENSION]["is_whole"] = True
+        super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
         """Read on; give up when too much came that is no part of a body."""
         self._n_held += len(data)
@@ -74,6 +79,11 @@ def line_of(scope: Mapping[str, Any]) -> Line | None:
     """Give the line of a request; None where another server took it."""
     found = scope.get("extensions", {}).get(_EXTENSION, {}).get("line")
     return found if isinstance(found, Line) else None
+
+
+def is_whole(scope: Mapping[str, Any]) -> bool:
+    """Say whether it is known that all of a request's body is here."""
+    return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get("is_whole", False))
 
 
 class Connections(Protocol):
