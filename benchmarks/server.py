@@ -9,7 +9,6 @@ with onnxruntime, tokenizers, numpy, pydantic and safetensors.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import re
@@ -22,22 +21,17 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
-from pydantic import JsonValue
 
+from _record import N_RECORDS, Alone, record_ms
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
 from sparsepath.artifacts.provenance import machine, now_utc, package_versions
-from sparsepath.audit.database import open_database
-from sparsepath.audit.record import Draft
 from sparsepath.data.stdlib_docs import load_stdlib_docs
 from sparsepath.runtime.engine import load_engine
 from sparsepath.runtime.locate import locate
-from sparsepath.server.journal import Journal
-from sparsepath.server.metrics import Metrics
 
 MINUTES = 6
 HERE = Path(__file__).parent
@@ -45,9 +39,6 @@ RESULTS = HERE / "results" / "server.json"
 N_TEXTS = 500
 BATCH = 32
 READY_S = 120.0
-N_RECORDS = 500
-WARM_RECORDS = 300
-RECORD_BYTES = 4 * 4096
 BODIES: dict[str, Any] = {
     "sparsepath": lambda text: {"text": text},
     "litserve": lambda text: {"text": text},
@@ -85,18 +76,28 @@ def main() -> None:
     json.dump([row.model_dump(mode="json") for row in rows], sys.stdout)
 
 
-def bare_rate(model: Path, texts: list[str], seconds: float) -> float:
-    """Give texts a second of the engine alone, one by one or in batches, whichever is more."""
-    engine, rates = load_engine(model), []
+class Bare(NamedTuple):
+    """The engine alone, one by one or in batches, whichever is faster."""
+
+    rate: float
+    """Texts a second."""
+    cpu_ms: float
+    """Processor time a text."""
+
+
+def bare_rate(model: Path, texts: list[str], seconds: float) -> Bare:
+    """Measure the engine alone."""
+    engine, found = load_engine(model), []
     for size in (1, BATCH):
         engine.answer(texts[:BATCH], size)
-        n, begun = 0, time.perf_counter()
+        n, begun, used = 0, time.perf_counter(), time.process_time()
         while time.perf_counter() - begun < seconds / 2:
             engine.answer(texts[n % N_TEXTS : n % N_TEXTS + size], size)
             n += size
-        rates.append(n / (time.perf_counter() - begun))
-    print(f"bare engine, texts/s one by one and in batches: {rates}", file=sys.stderr)
-    return max(rates)
+        cpu_ms = 1000 * (time.process_time() - used) / n
+        found.append(Bare(n / (time.perf_counter() - begun), cpu_ms))
+    print(f"bare engine, one by one and in batches: {found}", file=sys.stderr)
+    return max(found)
 
 
 @contextmanager
@@ -110,60 +111,6 @@ def busy_neighbours() -> Iterator[None]:
         for process in spinning:
             process.kill()
             process.wait()
-
-
-class Alone(NamedTuple):
-    """Medians of a record that is written alone, and of what it waits for, in turn; in ms."""
-
-    record: float
-    """To the disk and back."""
-    disk: float
-    """Only the disk: as many bytes as the record's pages have, overwritten, and `fdatasync`."""
-    beside: float
-    """The record without a disk: in memory, where there is a file system in memory."""
-
-
-def record_ms() -> Alone:
-    """Measure records that are written alone."""
-
-    async def measured() -> Alone:
-        facts: dict[str, JsonValue] = {
-            "label": "a",
-            "probability": 0.5,
-            "by": "local",
-            "latency_ms": 1.0,
-        }
-        memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-        times: list[list[float]] = [[], [], []]
-        with ExitStack() as stack:
-            place = stack.enter_context(tempfile.TemporaryDirectory())
-            beside = stack.enter_context(tempfile.TemporaryDirectory(dir=memory))
-            file = os.open(f"{place}/file", os.O_CREAT | os.O_RDWR)
-            stack.callback(os.close, file)
-            journals = []
-            for folder in (place, beside):
-                database = stack.enter_context(open_database(f"{folder}/log.db"))
-                journals.append(Journal(database, keep_texts=False, metrics=Metrics()))
-            running = [asyncio.create_task(journal.run()) for journal in journals]
-
-            async def write(journal: Journal) -> None:
-                await journal.write([Draft(kind="decision", body=facts, texts={"input": "text"})])
-
-            for turn in range(WARM_RECORDS + N_RECORDS):
-                for own, journal in zip((times[0], times[2]), journals, strict=True):
-                    begun = time.perf_counter()
-                    await write(journal)
-                    own.append(time.perf_counter() - begun)
-                begun = time.perf_counter()
-                os.pwrite(file, bytes([turn % 256]) * RECORD_BYTES, 0)
-                os.fdatasync(file)
-                times[1].append(time.perf_counter() - begun)
-            for journal in journals:
-                journal.close()
-            await asyncio.gather(*running)
-        return Alone(*(1000 * median(own[WARM_RECORDS:]) for own in times))
-
-    return asyncio.run(measured())
 
 
 class Server(NamedTuple):
@@ -253,7 +200,7 @@ def load(name: str, server: Server, texts: list[str], given: argparse.Namespace)
 
 
 def table(
-    bares: tuple[float, float],
+    bares: tuple[Bare, Bare],
     found: dict[str, dict[str, Any]],
     alone: Alone,
     given: argparse.Namespace,
@@ -274,11 +221,11 @@ def table(
         return BenchmarkRow(figure=figure, value=value, unit=unit, better=better, **common, **more)
 
     rows = [
-        row(f"classify, {what}: share of the bare engine", ours["rate"] / bare, "x", "higher",
-            target=0.8, peer=f"bare engine, {bare:.0f} texts/s", n=ours["answers"]),
+        row(f"classify, {what}: share of the bare engine", ours["rate"] / bare.rate, "x", "higher",
+            target=0.8, peer=f"bare engine, {bare.rate:.0f} texts/s", n=ours["answers"]),
         row(f"classify, {what}: share of the bare engine beside busy processors",
-            ours["rate"] / beside, "x", "higher", peer=f"bare engine, {beside:.0f} texts/s",
-            n=ours["answers"]),
+            ours["rate"] / beside.rate, "x", "higher", n=ours["answers"],
+            peer=f"bare engine, {beside.rate:.0f} texts/s"),
         row(f"classify, {what}: throughput", ours["rate"], "texts/s", "higher", n=ours["answers"]),
         row(f"classify, {what}: median", ours["p50"], "ms", "lower", n=ours["answers"]),
         row(f"classify, {what}: p99 over the median", ours["p99"] / ours["p50"], "x", "lower",
@@ -295,6 +242,9 @@ def table(
             n=N_RECORDS),
         row(f"classify, {what}: processor time of the server an answer", ours["cpu_ms"], "ms",
             "lower", n=ours["answers"]),
+        row(f"classify, {what}: share of that in which the bare engine answers too",
+            bare.cpu_ms / ours["cpu_ms"], "x", "higher", n=ours["answers"],
+            peer=f"bare engine, {bare.cpu_ms:.2f} ms of processor time a text"),
     ]  # fmt: skip
     for name in ("litserve", "mlflow"):
         other = found.get(name)

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -98,10 +98,7 @@ class Database:
                     yield Pen(cursor, self._wording.of)
                     connection.commit()
             except BaseException:
-                # Locks first: SQLite keeps a closed connection's while one of its cursors lives.
-                with suppress(self._failure):
-                    connection.rollback()
-                connection.invalidate()
+                connection.invalidate()  # the cursor is closed, else SQLite would keep the lock
                 raise
             finally:
                 connection.close()
