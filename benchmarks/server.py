@@ -124,7 +124,7 @@ class Server(NamedTuple):
         """Processor time of it and of its processes."""
         whole = psutil.Process(self.process)
         parts = [whole, *whole.children(recursive=True)]
-        return sum(part.cpu_times().user + part.cpu_times().system for part in parts)
+        return float(sum(part.cpu_times().user + part.cpu_times().system for part in parts))
 
 
 @contextmanager
