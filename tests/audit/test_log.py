@@ -249,3 +249,18 @@ def test_a_log_of_several_pages_is_read_whole(
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     open_database(str(tmp_path / "log.db")).close()
     assert (tmp_path / "log.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failed_writing_leaves_no_lock_behind(tmp_path: Path) -> None:
+    with open_database(str(tmp_path / "log.db")) as database:
+        failures = []
+        with database.writing() as connection:
+            connection.execute(text("ALTER TABLE head RENAME TO away"))
+        for _ in range(3):
+            with pytest.raises(RunError) as caught:
+                append(database, [Draft(kind="decision", body={})])
+            failures.append(caught)  # with its frames, which hold cursors
+        with database.writing() as connection:
+            connection.execute(text("ALTER TABLE away RENAME TO head"))
+        assert append(database, [Draft(kind="decision", body={})])[0].seq == 1
+        assert verify(database).faults == []

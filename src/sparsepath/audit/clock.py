@@ -12,7 +12,7 @@ def now() -> str:
 
 def written(moment: datetime) -> str:
     """Write a moment, which knows its time zone."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def in_days(days: float) -> str:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -19,6 +19,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
 
+from sparsepath.audit.pen import Pen, Wording
 from sparsepath.errors import ConfigError, RunError, needs_extra
 
 WAIT_S: Final = 20
@@ -26,6 +27,9 @@ WAIT_S: Final = 20
 
 CONNECT_S: Final = 5
 """Seconds until a PostgreSQL server that does not answer is given up."""
+
+_BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
+"""Of SQLite; it takes the lock at once."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -47,6 +51,8 @@ class Database:
         self._reader = engine.execution_options(**reading)
         self._writer = engine.execution_options(is_writing=True)
         self._lock = threading.Lock()
+        self._wording, self._is_sqlite = Wording(engine.dialect), is_sqlite
+        self._failure: type[Exception] = engine.dialect.loaded_dbapi.Error
 
     def __enter__(self) -> "Database":
         """Give itself."""
@@ -76,6 +82,27 @@ class Database:
         with self._explained(), self._lock, self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def writing_plainly(self) -> Iterator[Pen]:
+        """Write like `writing`, with the driver's own cursor, which takes less time.
+
+        Raises:
+            RunError: as `writing`.
+        """
+        with self._explained(), self._lock:
+            connection = self._engine.raw_connection()
+            try:
+                with closing(connection.cursor()) as cursor:
+                    if self._is_sqlite:
+                        cursor.execute(_BEGIN_WRITING)
+                    yield Pen(cursor, self._wording.of)
+                    connection.commit()
+            except BaseException:
+                connection.invalidate()  # the cursor is closed, else SQLite would keep the lock
+                raise
+            finally:
+                connection.close()
+
     def clean(self) -> None:
         """Let what was deleted leave the files too, as far as that is ours to do.
 
@@ -95,7 +122,7 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as err:
+        except (SQLAlchemyError, self._failure) as err:
             why = str(getattr(err, "orig", None) or err).strip().partition("\n")[0]
             raise RunError(
                 f"the database {self.name} does not do its part: {why}",
@@ -193,7 +220,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     is_writing = connection.get_execution_options().get("is_writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+    connection.exec_driver_sql(_BEGIN_WRITING if is_writing else "BEGIN")
 
 
 def _migrate(engine: Engine, must_exist: bool) -> None:

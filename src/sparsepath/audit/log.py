@@ -4,7 +4,7 @@ Read with: `record.py` (what is hashed), `verify.py` (what is found).
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
@@ -48,22 +48,52 @@ def append(
     """
     if not drafts:
         return []
-    with database.writing() as connection:
-        return append_in(connection, drafts, keep_texts=keep_texts)
+    with database.writing_plainly() as pen:
+        seq, previous = pen.row(_HEAD)
+        linked = _linked(drafts, Receipt(seq, previous), keep_texts)
+        for table, rows in linked.rows.items():
+            if rows:
+                pen.write(_ADD[table], rows)
+        pen.write(_MOVE_HEAD, [linked.head])
+    return linked.receipts
 
 
 def append_in(
     connection: Connection, drafts: Sequence[Draft], *, keep_texts: bool = True
 ) -> list[Receipt]:
     """Write records within a writing transaction; see `append`."""
-    seq, previous = connection.execute(_HEAD).one()
+    linked = _linked(drafts, Receipt(*connection.execute(_HEAD).one()), keep_texts)
+    for table, rows in linked.rows.items():
+        if rows:
+            connection.execute(_ADD[table], rows)
+    connection.execute(_MOVE_HEAD, linked.head)
+    return linked.receipts
+
+
+class _Linked(NamedTuple):
+    """New links of the chain."""
+
+    receipts: list[Receipt]
+    rows: dict[Table, list[dict[str, object]]]
+    """What goes into each table, in the order in which tables need it."""
+
+    @property
+    def head(self) -> dict[str, object]:
+        """The newest record, as `_MOVE_HEAD` wants it."""
+        return {"to_seq": self.receipts[-1].seq, "to_hash": self.receipts[-1].hash}
+
+
+def _linked(drafts: Sequence[Draft], head: Receipt, keep_texts: bool) -> _Linked:
+    """Put drafts behind the newest record."""
+    seq, previous = head
     time = now()
-    records: list[Record] = []
-    rows: dict[Table, list[dict[str, object]]] = {table: [] for table in _LISTS}
+    receipts: list[Receipt] = []
+    rows: dict[Table, list[dict[str, object]]] = {table: [] for table in _ADD}
     for draft in drafts:
         seq += 1
         record, texts = chained(draft, seq, time, previous)
-        records.append(record)
+        rows[RECORDS].append(record._asdict())
+        receipts.append(Receipt(seq, record.hash))
         previous = record.hash
         for kept in texts:
             told = kept if keep_texts or draft.waits else kept._replace(text="")
@@ -74,12 +104,7 @@ def append_in(
             rows[POLICY_CHANGES].append({"seq": seq})
         if draft.kind == VERDICT:
             rows[VERDICTS].append({"seq": seq, "decision": draft.body["decision"]})
-    connection.execute(_ADD[RECORDS], [record._asdict() for record in records])
-    for table, own in rows.items():
-        if own:
-            connection.execute(_ADD[table], own)
-    connection.execute(_MOVE_HEAD, {"to_seq": seq, "to_hash": previous})
-    return [Receipt(record.seq, record.hash) for record in records]
+    return _Linked(receipts, rows)
 
 
 def hold(connection: Connection) -> None:

@@ -128,15 +128,19 @@ class Receipt(NamedTuple):
     hash: str
 
 
+# Made once: `json.dumps` would make it at every call.
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
+)
+
+
 def canonical(content: object) -> str:
     """Write JSON in its one form.
 
     Raises:
         ValueError: if there is a NaN or an infinity.
     """
-    return json.dumps(
-        content, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
-    )
+    return _CANONICAL.encode(content)
 
 
 def canonical_line(seq: int, time: str, kind: str, body: str, previous: str) -> str:

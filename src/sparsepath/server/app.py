@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
 
 from sparsepath.audit.roles import Role
 from sparsepath.server import (
@@ -31,7 +32,7 @@ from sparsepath.server import (
     trainings,
 )
 from sparsepath.server.auth import LEAST
-from sparsepath.server.express import express_route
+from sparsepath.server.express import Express
 from sparsepath.server.guard import Guard
 from sparsepath.server.jobs import catalogue_routes, training_routes
 from sparsepath.server.jobs import routes as job_routes
@@ -51,8 +52,14 @@ ROUTERS = tuple(part.router for part in PARTS)
 """Every route."""
 
 
-def create_app(service: Service) -> FastAPI:
+def guarded(service: Service) -> ASGIApp:
     """Put a server together; it answers while its lifespan runs."""
+    app = Express(create_app(service), service)
+    return Guard(app, options=service.options, metrics=service.metrics)
+
+
+def create_app(service: Service) -> FastAPI:
+    """Put the routes together; nothing may reach them but through `guarded`."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -68,10 +75,8 @@ def create_app(service: Service) -> FastAPI:
         default_response_class=AsciiJson,
     )
     app.state.service = service
-    app.router.routes.insert(0, express_route(app.router))
     _add_routes(app)
     add_handlers(app)
-    app.add_middleware(Guard, options=service.options, metrics=service.metrics)
     return app
 
 

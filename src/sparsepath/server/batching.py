@@ -87,6 +87,8 @@ class Batcher(Generic[AnswerT]):
             self._filled.set()
             self._changed.set()
         try:
+            if len(tickets) == 1:
+                return [await tickets[0].future]
             return list(await asyncio.gather(*(ticket.future for ticket in tickets)))
         finally:
             for ticket in tickets:

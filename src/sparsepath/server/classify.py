@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from math import log as log_of
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from sparsepath.server.problems import Problem
 from sparsepath.server.review_rules import ReviewRules
 from sparsepath.server.service import Served, Service
 from sparsepath.server.serving_classifier import Labelled, ServedClassifier
-from sparsepath.server.waiting import while_connected
+from sparsepath.server.waiting import while_reachable
 
 MAX_EXPLAINED = 8
 """Texts of one request that are explained, at most."""
@@ -115,13 +116,16 @@ async def classify(
     who: Annotated[Principal, Depends(asker(ROLE))],
 ) -> Labels:
     """Give label, probabilities and uncertainty of one text or many."""
-    return await answered(question, request, service, who)
+    return Labels.model_validate(await answered(question, request, service, who))
 
 
 async def answered(
     question: Question, request: Request, service: Service, who: Principal
-) -> Labels:
+) -> dict[str, Any]:
     """Answer a question of someone who may ask it, no longer than the client waits.
+
+    Returns:
+        The content of `Labels`.
 
     Raises:
         Problem: if the question cannot be answered, the client left or the time is over.
@@ -132,7 +136,7 @@ async def answered(
     if service.options.log_texts:
         log("texts", request=request.state.request_id, texts=texts)
     work = _answered(service, texts, question, request.state.request_id, who)
-    return await while_connected(request, work, service.options.timeout_s)
+    return await while_reachable(request, work, service.options.timeout_s)
 
 
 def _texts(question: Question, service: Service) -> list[str]:
@@ -153,17 +157,17 @@ def _texts(question: Question, service: Service) -> list[str]:
 
 async def _answered(
     service: Service, texts: list[str], question: Question, id_: str, who: Principal
-) -> Labels:
+) -> dict[str, Any]:
     """Ask the engine, and record what it said."""
     begun = time.perf_counter()
     follower = service.followed
     by, told = await follower.run(texts, lambda one: _asked(service, one, texts, question))
-    name = name_of(by.model)
+    name = name_of(by.model).model_dump()
     ms = round(1000 * (time.perf_counter() - begun), 3)
     facts: dict[str, Any] = {
         "request": id_,
         "by": who.name,
-        "model": name.model_dump(),
+        "model": name,
         "latency_ms": ms,
     }
     drafts = [
@@ -181,10 +185,9 @@ async def _answered(
         seqs, said = [receipt.seq for receipt in receipts], [one["label"] for one in told]
         follower.offer(Labelled(texts, seqs, said, rollout.new.labels))
     labels = [
-        Label(**one, record=ReceiptOut(seq=receipt.seq, hash=receipt.hash))
-        for one, receipt in zip(told, receipts, strict=True)
+        one | {"record": receipt._asdict()} for one, receipt in zip(told, receipts, strict=True)
     ]
-    return Labels(request=id_, model=name, answers=labels)
+    return {"request": id_, "model": name, "answers": labels}
 
 
 async def _asked(
@@ -199,7 +202,7 @@ async def _asked(
             await _explained(service, by, text, answer, question.against) for text, answer in pairs
         ]
     return [
-        _told(by.model.labels, answer, explanation, service.options.review)
+        _told(by.model.labels, answer, explanation, service.review)
         for answer, explanation in zip(answers, explanations, strict=True)
     ]
 
@@ -208,39 +211,37 @@ def _told(
     labels: list[str], answer: Answer, explanation: Explanation | None, rules: ReviewRules
 ) -> dict[str, Any]:
     """Put what the engine said into words."""
-    p = answer.probabilities.astype(np.float64)
-    order = np.argsort(-p, kind="stable")
-    entropy = float(-(p * np.log(np.maximum(p, 1e-300))).sum() / np.log(max(2, len(p))))
-    margin = float(p[order[0]] - p[order[1]]) if len(p) > 1 else 1.0
-    label, probability, margin = labels[order[0]], round(float(p[order[0]]), 6), round(margin, 6)
+    p: list[float] = answer.probabilities.tolist()
+    best = max(range(len(p)), key=p.__getitem__)  # of equal ones the first
+    entropy = -sum(one * log_of(max(one, 1e-300)) for one in p) / log_of(max(2, len(p)))
+    margin = round(p[best] - max(p[:best] + p[best + 1 :]), 6) if len(p) > 1 else 1.0
+    label, probability = labels[best], round(p[best], 6)
     return {
         "label": label,
         "probability": probability,
-        "probabilities": {
-            label: round(share, 6) for label, share in zip(labels, p.tolist(), strict=True)
-        },
-        "uncertainty": Uncertainty(entropy=round(entropy, 6), margin=margin),
+        "probabilities": {label: round(share, 6) for label, share in zip(labels, p, strict=True)},
+        "uncertainty": {"entropy": round(entropy, 6), "margin": margin},
         "stage": answer.stage,
         "waits": rules.reason(label, probability, margin) is not None,
-        "explanation": explanation,
+        "explanation": None if explanation is None else explanation.model_dump(),
     }
 
 
 def _recorded(told: dict[str, Any], service: Service) -> dict[str, Any]:
     """Give what the log keeps of an answer; of an explanation its hash."""
-    margin = told["uncertainty"].margin
-    reason = service.options.review.reason(told["label"], told["probability"], margin)
+    margin = told["uncertainty"]["margin"]
+    reason = service.review.reason(told["label"], told["probability"], margin)
     review = None
     if reason is not None:
         review = {**reason._asdict(), "labels": list(told["probabilities"])}
     explanation = told["explanation"]
     digest = None
     if explanation is not None:
-        digest = hashlib.sha256(canonical(explanation.model_dump()).encode()).hexdigest()
+        digest = hashlib.sha256(canonical(explanation).encode()).hexdigest()
     return {
         "label": told["label"],
         "probability": told["probability"],
-        "uncertainty": told["uncertainty"].model_dump(),
+        "uncertainty": told["uncertainty"],
         "stage": told["stage"],
         "explanation_sha256": digest,
         "preset": None,

@@ -6,7 +6,7 @@ nothing, would keep others out.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol, final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,6 +17,20 @@ MAX_HELD: Final = 65_536
 """Bytes of a request's head, or of what follows its body, that are held until it is whole."""
 
 
+_EXTENSION: Final = "sparsepath"
+"""Name of what a request's scope has from here."""
+
+
+@final
+class Line:
+    """Says when a client leaves, without a task that waits for it."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self.watchers: set[Callable[[], None]] = set()
+        """Called when it is cut."""
+
+
 @final
 class Connection(HttpToolsProtocol):
     """uvicorn's fast protocol, which by itself keeps a head of any size."""
@@ -24,6 +38,24 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._n_held = 0
+        self._line = Line()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell those who answer."""
+        super().connection_lost(exc)
+        self._line.is_cut = True
+        for watcher in list(self._line.watchers):
+            watcher()
+
+    def on_message_begin(self) -> None:
+        """Let a request's scope know its line."""
+        super().on_message_begin()
+        self.scope["extensions"] = {_EXTENSION: {"line": self._line}}
+
+    def on_message_complete(self) -> None:
+        """Let a request's scope know that its body is here."""
+        self.scope["extensions"][_EXTENSION]["is_whole"] = True
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Read on; give up when too much came that is no part of a body."""
@@ -41,6 +73,17 @@ class Connection(HttpToolsProtocol):
         """Count anew: the body has a limit of its own."""
         self._n_held = 0
         super().on_body(body)
+
+
+def line_of(scope: Mapping[str, Any]) -> Line | None:
+    """Give the line of a request; None where another server took it."""
+    found = scope.get("extensions", {}).get(_EXTENSION, {}).get("line")
+    return found if isinstance(found, Line) else None
+
+
+def is_whole(scope: Mapping[str, Any]) -> bool:
+    """Say whether it is known that all of a request's body is here."""
+    return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get("is_whole", False))
 
 
 class Connections(Protocol):

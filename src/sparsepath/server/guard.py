@@ -8,12 +8,13 @@ are read whole here, bounded in size and time, so that nothing behind waits for 
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from typing import Final, final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sparsepath.server.connections import is_whole
 from sparsepath.server.login.desk import CALLBACK
 from sparsepath.server.logs import log
 from sparsepath.server.metrics import Metrics
@@ -39,11 +40,32 @@ _HEADERS: Final = {
 
 
 @final
+class _Headers:
+    """Headers of a request, without the searching and decoding of Starlette's."""
+
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+        self._first = dict(reversed(raw))
+
+    def get(self, name: bytes, default: str) -> str:
+        """Give a header by its name in lower case, of several the first."""
+        found = self._first.get(name)
+        return default if found is None else found.decode("latin-1")
+
+    def all(self, name: bytes) -> list[str]:
+        """Give every header of a name."""
+        if name not in self._first:
+            return []
+        return [value.decode("latin-1") for key, value in self._raw if key == name]
+
+
+@final
 class Guard:
     """Checks, counts and logs requests."""
 
     def __init__(self, app: ASGIApp, *, options: ServeOptions, metrics: Metrics) -> None:
         self._app, self._options, self._metrics = app, options, metrics
+        self._hosts = options.hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -59,7 +81,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = list(message.get("headers", ()))
-                given = {name for name, _ in own}
+                given = dict(own)
                 own.extend(pair for pair in _HEADERS.items() if pair[0] not in given)
                 message["headers"] = [*own, (b"x-request-id", id_.encode())]
             await send(message)
@@ -71,39 +93,39 @@ class Guard:
 
     async def _passed(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            headers = Headers(scope=scope)
+            headers = _Headers(scope["headers"])
             # A link in a mail may lead to the page, which holds no data of anybody, and the
             # provider of identities sends people back.
             is_open = scope["path"] in SCREENS or scope["path"] == CALLBACK
-            is_link = is_open and headers.get("sec-fetch-mode") == "navigate"
+            is_link = is_open and headers.get(b"sec-fetch-mode", "") == "navigate"
             self._check_names(headers, is_link=is_link)
             if scope["method"] in _WITH_BODY and scope["path"] not in UPLOADS:
-                receive = await self._buffered(headers, receive)
+                receive = await self._buffered(scope, headers, receive)
         except Problem as problem:
             await problem.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _check_names(self, headers: Headers, *, is_link: bool) -> None:
+    def _check_names(self, headers: _Headers, *, is_link: bool) -> None:
         """Compare `Host` and `Origin` with what they may be."""
-        host = headers.get("host", "")
-        if len(headers.getlist("host")) != 1 or _name(host) not in self._options.hosts:
+        host = headers.get(b"host", "")
+        if len(headers.all(b"host")) != 1 or _name(host) not in self._hosts:
             raise Problem(
                 421,
                 "host",
                 "this server is not called so",
                 fix="use its own address, or start it with --allow-host NAME",
             )
-        origins = headers.getlist("origin")
-        is_foreign = headers.get("sec-fetch-site", "none") == "cross-site" and not is_link
+        origins = headers.all(b"origin")
+        is_foreign = headers.get(b"sec-fetch-site", "none") == "cross-site" and not is_link
         if is_foreign or any(_netloc(origin) != host.lower() for origin in origins):
             raise Problem(
                 403, "origin", "a page of another site asks", fix="ask from outside a browser"
             )
 
-    async def _buffered(self, headers: Headers, receive: Receive) -> Receive:
+    async def _buffered(self, scope: Scope, headers: _Headers, receive: Receive) -> Receive:
         """Read the body, and give a `receive` that hands it out again."""
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise Problem(
                 415,
@@ -111,13 +133,14 @@ class Guard:
                 "the body is not JSON",
                 fix="send Content-Type: application/json",
             )
-        length = headers.get("content-length", "0")
+        length = headers.get(b"content-length", "0")
         limit = self._options.max_body_bytes
         is_number = length.isascii() and length.isdigit() and len(length) <= 18
         if not is_number or int(length) > DRAINED * limit:
             raise _too_large(limit)
+        seconds = None if is_whole(scope) else self._options.body_timeout_s
         try:
-            async with asyncio.timeout(self._options.body_timeout_s):
+            async with asyncio.timeout(seconds):
                 body = await _whole(receive, limit)
         except TimeoutError as err:
             raise Problem(

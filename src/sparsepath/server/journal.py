@@ -46,7 +46,8 @@ class Journal:
         """
         self._database, self._keep_texts, self._metrics = database, keep_texts, metrics
         self._waiting: deque[_Entry] = deque()
-        self._arrived = asyncio.Event()
+        self._is_busy = False
+        self._ended = asyncio.Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._is_closing = False
         self.failure: str | None = None
@@ -60,27 +61,27 @@ class Journal:
         """
         if self._is_closing:
             raise Problem(503, "stopping", "the server stops", fix="ask again in a moment")
-        future: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Receipt]] = loop.create_future()
         self._waiting.append(_Entry(drafts, future))
-        self._arrived.set()
+        if not self._is_busy:
+            self._is_busy = True
+            # After all that is ready now, so that answers of one batch go together.
+            loop.call_soon(self._begin, loop)
         return await future
 
     async def run(self) -> None:
         """Write until `close` was called and nothing waits."""
         try:
-            while self._waiting or not self._is_closing:
-                if not self._waiting:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-                    continue
-                await self._written(self._next())
+            await self._ended.wait()
         finally:
             self._pool.shutdown(wait=False)
 
     def close(self) -> None:
         """Take no more records; those that wait are still written."""
         self._is_closing = True
-        self._arrived.set()
+        if not self._is_busy:
+            self._ended.set()
 
     async def is_reachable(self) -> bool:
         """Say whether the database answers; after a failure, whether it takes records again."""
@@ -120,28 +121,52 @@ class Journal:
             n += len(entries[-1].drafts)
         return entries
 
-    async def _written(self, entries: Sequence[_Entry]) -> None:
-        """Write entries in one transaction, and tell those who wait."""
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write what waits in one transaction, in the journal's thread."""
+        self._pool.submit(self._append, self._next(), loop)
+
+    def _append(self, entries: Sequence[_Entry], loop: asyncio.AbstractEventLoop) -> None:
+        """Write entries, and let the loop know. Its own futures would take two more turns of it."""
         begun = time.perf_counter()
         drafts = [draft for entry in entries for draft in entry.drafts]
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._pool, self._append, drafts)
-        await asyncio.wait([work])
-        self._metrics.audit_seconds.add(time.perf_counter() - begun)
-        failure = work.exception()
-        if failure is not None:
+        receipts: list[Receipt] = []
+        failure: BaseException | None = None
+        try:
+            receipts = append(self._database, drafts, keep_texts=self._keep_texts)
+        except BaseException as err:  # noqa: BLE001 - told to those who wait
+            failure = err
+        seconds = time.perf_counter() - begun
+        loop.call_soon_threadsafe(self._written, entries, receipts, failure, seconds)
+
+    def _written(
+        self,
+        entries: Sequence[_Entry],
+        receipts: Sequence[Receipt],
+        failure: BaseException | None,
+        seconds: float,
+    ) -> None:
+        """Tell those who wait, and go on with those that came meanwhile."""
+        self._metrics.audit_seconds.add(seconds)
+        if failure is None:
+            self.failure = None
+            self._metrics.records.add(by=float(len(receipts)))
+            self._tell(entries, receipts)
+        else:
             self._fail(entries, failure)
+        if self._waiting:
+            self._begin(asyncio.get_running_loop())
             return
-        self.failure = None
-        self._metrics.records.add(by=float(len(drafts)))
-        receipts = iter(work.result())
+        self._is_busy = False
+        if self._is_closing:
+            self._ended.set()
+
+    def _tell(self, entries: Sequence[_Entry], receipts: Sequence[Receipt]) -> None:
+        """Give everybody who waits the receipts of their records."""
+        given = iter(receipts)
         for entry in entries:
-            own = [next(receipts) for _ in entry.drafts]
+            own = [next(given) for _ in entry.drafts]
             if not entry.future.done():
                 entry.future.set_result(own)
-
-    def _append(self, drafts: Sequence[Draft]) -> list[Receipt]:
-        return append(self._database, drafts, keep_texts=self._keep_texts)
 
     def _fail(self, entries: Sequence[_Entry], failure: BaseException) -> None:
         """Refuse answers that cannot be recorded."""

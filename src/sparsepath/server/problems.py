@@ -53,13 +53,21 @@ class Problem(Exception):  # noqa: N818 - what a client is told, not always an e
         return AsciiJson(self.body(), status_code=self.status, headers=self.headers)
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+
+
+def write_json(content: object) -> bytes:
+    """Write JSON in ASCII."""
+    return _ENCODER.encode(content).encode()
+
+
 @final
 class AsciiJson(JSONResponse):
     """JSON that can always be written."""
 
     def render(self, content: object) -> bytes:
         """Write JSON in ASCII."""
-        return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode()
+        return write_json(content)
 
 
 def from_error(err: SparsepathError) -> Problem:
@@ -116,5 +124,10 @@ async def _http(_request: Request, err: Exception) -> JSONResponse:
 
 
 async def _bug(_request: Request, _err: Exception) -> JSONResponse:
+    return bug().response()
+
+
+def bug() -> Problem:
+    """Tell a client about a fault of ours."""
     fix = "tell who runs this server; its log has the request's id"
-    return Problem(500, "bug", "the server failed; this is its fault", fix=fix).response()
+    return Problem(500, "bug", "the server failed; this is its fault", fix=fix)

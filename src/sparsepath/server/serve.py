@@ -14,7 +14,7 @@ from sparsepath.audit.keys import list_keys
 from sparsepath.config import Form
 from sparsepath.errors import ConfigError, RunError
 from sparsepath.runtime.manifest import Precision
-from sparsepath.server.app import create_app
+from sparsepath.server.app import guarded
 from sparsepath.server.classifier import Classifier
 from sparsepath.server.connections import Connection, close_unfinished
 from sparsepath.server.language import LanguageModel
@@ -110,7 +110,7 @@ def _told_doors(options: ServeOptions) -> str:
 def make_server(service: Service) -> uvicorn.Server:
     """Put a server together; its `run` takes the listening socket."""
     config = uvicorn.Config(
-        create_app(service),
+        guarded(service),
         http=Connection,
         ws="none",
         log_config=None,

@@ -48,7 +48,7 @@ class Service:
         self, model: Classifier | LanguageModel, database: Database, options: ServeOptions
     ) -> None:
         self.model, self.options, self.metrics = model, options, Metrics()
-        self.database = database
+        self.database, self.review = database, options.review
         self.library = Library(model.folder, options.runs, options.store)
         self.shelf = Shelf()
         desk = None if options.login is None else Desk(database, options.login)
