@@ -356,8 +356,8 @@ def test_no_view_of_govern_has_a_fault_or_is_wider_than_it_may_be(
     decision = sorting.ask("carol", "GET", "/audit?kind=decision").json["records"][0]["seq"]
     case = sorting.ask("bob", "GET", "/review").json["cases"][0]["seq"]
     views = [
-        (sorting, ["", "/keys", "/keys?new=1", "/review", f"/review?case={case}", "/rollout", "/drift", "/audit", "/report",
-                   f"/audit?record={decision}"]),
+        (sorting, ["", "/keys", "/keys?new=1", "/review", f"/review?case={case}", "/rollout",
+                   "/drift", "/audit", "/report", f"/audit?record={decision}"]),
         (writing, ["/rollout", "/policies", f"/policies?policy=wide-{lang}", "/policies?new=1"]),
     ]  # fmt: skip
     for office, paths in views:

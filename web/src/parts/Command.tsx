@@ -1,8 +1,14 @@
 import { useState } from "react";
 import { useWords } from "../words";
 
+interface Props {
+  lines: string[];
+  /** Something else than a command, to be copied too. */
+  isText?: boolean;
+}
+
 /** Lines for a terminal, with a button that copies them. */
-export function Command({ lines }: { lines: string[] }) {
+export function Command({ lines, isText = false }: Props) {
   const { say } = useWords();
   const [isCopied, setCopied] = useState(false);
   const copy = async () => {
@@ -11,7 +17,7 @@ export function Command({ lines }: { lines: string[] }) {
     setTimeout(() => setCopied(false), 2000);
   };
   return (
-    <div className="command">
+    <div className={isText ? "command no-prompt" : "command"}>
       <pre tabIndex={0}>
         {lines.map((line) => (
           <code key={line}>{line}</code>

@@ -47,7 +47,7 @@ export function KeyForm() {
         <p>
           <strong>{say("keys.secret")}</strong>
         </p>
-        <Command lines={[make.data.secret]} />
+        <Command lines={[make.data.secret]} isText />
         <p>
           <Prose text={say("keys.secret.about", { name })} />
         </p>
