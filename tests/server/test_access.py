@@ -82,6 +82,8 @@ ROUTES: dict[tuple[str, str], Role] = {
     ("GET", "/api/v1/concepts/{catalogue}/layers"): "viewer",
     ("GET", "/api/v1/concepts/{catalogue}/moments"): "viewer",
     ("GET", "/api/v1/concepts/{catalogue}/fire"): "viewer",
+    ("GET", "/api/v1/explain"): "viewer",
+    ("POST", "/api/v1/explain"): "viewer",
     ("POST", "/api/v1/concepts/{catalogue}/fire"): "viewer",
     ("POST", "/api/v1/concepts/{catalogue}/remarks"): "reviewer",
 }

@@ -165,7 +165,7 @@ def test_a_new_model_that_fails_never_touches_the_answer(database: Database, mod
         assert follower._shadow is not None
         process = follower._shadow[1]._process
         assert process is not None
-        process.kill()
+        process._process.kill()
         assert labels(client, TEXTS[:1]) == want[:1]
         until(lambda: follower.counts.tally.new.errors == 9)
         until(lambda: follower._shadow is not None and follower._shadow[1]._process is not None)
@@ -312,7 +312,7 @@ def test_a_process_that_died_unasked_is_begun_again(models: Path, loop: str) -> 
             if n == 1:
                 assert shadow._process is not None
                 os.kill(shadow._process.pid, signal.SIGKILL)
-                await shadow._process.wait()
+                await shadow._process._process.wait()
                 await asyncio.sleep(0.1)  # its pipes are closed
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

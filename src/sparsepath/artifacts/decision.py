@@ -25,6 +25,9 @@ class CardQuestion(Artifact):
 
     target: str
     against: str
+    target_id: int | None = None
+    against_id: int | None = None
+    """In the vocabulary; None on older cards, where texts tell the tokens."""
     layer: int
     site: str
     contrast: str | None = None

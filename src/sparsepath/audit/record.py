@@ -27,6 +27,7 @@ FIRST: Final = "0" * 64
 Kind = Literal[
     "concept.remark",
     "decision",
+    "decision.explain",
     "decision.replay",
     "drift.begin",
     "drift.end",

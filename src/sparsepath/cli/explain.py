@@ -5,13 +5,11 @@ A classifier is asked for its label, a language model for the token that it goes
 
 import json
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from sparsepath.artifacts.base import Artifact
 from sparsepath.artifacts.neuron import read_place
 from sparsepath.artifacts.store import write_text_atomic
 from sparsepath.cli.options import json_option
@@ -110,13 +108,13 @@ def _explain_label(model: Path, text: str, lang: Language, asked: dict[str, Any]
     from rich.console import Console
 
     with needs_extra("train", "sparsepath explain"):
-        from sparsepath.evaluate.explain import explain
+        from sparsepath.evaluate.explain import explain, explanation_plain
         from sparsepath.pathways.explain_render import explanation_html, print_explanation
     explanation, folder = explain(model, text, target=asked["target"], against=asked["against"])
     click.echo(f"model: {folder}", err=True)
     return _Shown(
         lambda: explanation_html(explanation, lang),
-        lambda: _plain(explanation),
+        lambda: explanation_plain(explanation),
         lambda: print_explanation(explanation, Console(), lang),
     )
 
@@ -161,16 +159,3 @@ def _replay(model: Path, path: Path, text: str | None) -> None:
             hint="compare the versions on the card with those installed here",
         )
     click.echo(f"every figure of {path} came out the same, within {TOLERANCE:g}")
-
-
-def _plain(value: object) -> object:
-    """Turn records, also nested ones, into what JSON can hold."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Artifact):
-        return value.model_dump(mode="json")
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(item) for name, item in value._asdict().items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value

@@ -91,6 +91,8 @@ def card_of(
         question=CardQuestion(
             target=told.target,
             against=told.against,
+            target_id=told.target_id,
+            against_id=told.against_id,
             layer=int(layer[1:]),
             site=site,
             contrast=asked.contrast,
@@ -137,6 +139,9 @@ def replay(model: Path | str, card: DecisionCard, text: str | None = None) -> li
     asked = Asked(
         target=question.target,
         against=question.against,
+        pair=None
+        if question.target_id is None or question.against_id is None
+        else (question.target_id, question.against_id),
         place=(question.layer, site),
         contrast=question.contrast,
         share=question.share,

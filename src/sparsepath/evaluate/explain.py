@@ -4,9 +4,9 @@ A cascade is explained by the stage that answers the text, an early exit by the 
 made from, since its exits have no units of their own.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sparsepath.artifacts.catalogue import CATALOGUE_FILE, Catalogue
 from sparsepath.artifacts.neuron import Neuron
@@ -56,6 +56,20 @@ def explain(
     folder = find_explainable(Path(model), text)
     explanation = explain_with(folder, text, target=target, against=against, seed=seed)
     return ExplainedText(replace(explanation, concepts=_concepts(folder, explanation)), folder)
+
+
+def explanation_plain(explanation: Explanation) -> dict[str, Any]:
+    """Turn an explanation into what JSON can hold.
+
+    Args:
+        explanation: of a classifier's label.
+    """
+    rest = replace(explanation, tokens=[], units=[], edges=[], neurons=[])
+    plain: dict[str, Any] = {**asdict(rest), "test": explanation.test._asdict()}
+    for name in ("tokens", "units", "edges"):
+        plain[name] = [item._asdict() for item in getattr(explanation, name)]
+    plain["neurons"] = [item.model_dump(mode="json") for item in explanation.neurons]
+    return plain
 
 
 def _concepts(folder: Path, explanation: Explanation) -> list[str | None]:

@@ -6,7 +6,8 @@ straight to the classifier, is the zero of all shares; the whole model is their 
 Shape letters: S sets of units, C labels.
 """
 
-from typing import NamedTuple
+from statistics import fmean
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -66,6 +67,27 @@ def do_units_decide(margin_logits: float, nothing_logits: float) -> bool:
     """
     largest = max(abs(margin_logits), abs(nothing_logits))
     return abs(margin_logits - nothing_logits) >= max(LEAST_EFFECT * largest, NO_MARGIN)
+
+
+Verdict = Literal["good", "weak", "none"]
+"""Whether an explanation held in its test; `none`: the test can say little about it."""
+
+GOOD_KEPT, GOOD_RANDOM = 0.9, 0.3
+"""Shares of the margin from which, and up to which, the test calls an explanation good."""
+
+
+def verdict_of(margin_logits: float, test: ExplanationTest) -> Verdict:
+    """Say whether an explanation held.
+
+    Args:
+        margin_logits: margin of the whole model.
+        test: what its test found.
+    """
+    if not do_units_decide(margin_logits, test.margin_of_nothing):
+        return "none"
+    random = test.random_margin_kept
+    is_good = test.margin_kept >= GOOD_KEPT and random and fmean(random) <= GOOD_RANDOM
+    return "good" if is_good else "weak"
 
 
 def check_pathway(

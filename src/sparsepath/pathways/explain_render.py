@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sparsepath.pathways.explain import Explanation, TokenScore
-from sparsepath.pathways.explain_check import do_units_decide
+from sparsepath.pathways.explain_check import do_units_decide, verdict_of
 from sparsepath.pathways.explain_units import NamedScore
 from sparsepath.pathways.explain_words import WORDS, Lang
 from sparsepath.pathways.shading import (
@@ -33,9 +33,6 @@ from sparsepath.pathways.shading import (
 
 N_SHOWN = 10
 """Words, units and edges in a list."""
-
-GOOD_KEPT, GOOD_RANDOM = 0.9, 0.3
-"""Shares of the margin from which, and up to which, the test calls an explanation good."""
 
 _EDGE = re.compile(r"(\d+)>(\d+)@(.+)")
 
@@ -197,16 +194,13 @@ class _Speaker:
 
     def verdicts(self) -> list[str]:
         """Return the keys of what the test says; nothing where there are no units to test."""
-        test = self.explanation.test
         if self.explanation.n_units == 0:
             return []
-        if not self.has_shares:
+        verdict = verdict_of(self.explanation.margin, self.explanation.test)
+        if verdict == "none":
             return ["verdict_none"]
-        is_good = (
-            test.margin_kept >= GOOD_KEPT and _mean(test.random_margin_kept, 1.0) <= GOOD_RANDOM
-        )
         enough = ["enough"] if self.explanation.n_units_enough is not None else []
-        return ["verdict_good" if is_good else "verdict_weak", *enough]
+        return [f"verdict_{verdict}", *enough]
 
     def test_rows(self) -> list[_TestRow]:
         """Return the lines of the test."""

@@ -102,6 +102,9 @@ class NextToken:
     """The token that is explained."""
     against: str
     """The token that it is compared with."""
+    target_id: int
+    against_id: int
+    """In the vocabulary: two tokens may be written alike."""
     answer: str
     """The likeliest token."""
     probability: float
@@ -136,6 +139,8 @@ class Asked:
     """Token to explain; None: the likeliest."""
     against: str | None = None
     """Token to compare with; None: the likeliest other one."""
+    pair: tuple[int, int] | None = None
+    """Ids of both tokens in the vocabulary, instead of how they are written."""
     place: tuple[int, Site] | None = None
     """Layer and site whose neurons are named; None: the last sparse one of the residual stream."""
     contrast: str | None = None
@@ -189,6 +194,8 @@ def explain_next_token(
         text=text,
         target=_written(tokenizer, target),
         against=_written(tokenizer, against),
+        target_id=target,
+        against_id=against,
         answer=_written(tokenizer, int(decided.logits.argmax())),
         probability=float(decided.logits.softmax(-1)[target]),
         margin=decided.margin,
@@ -364,6 +371,8 @@ def _place(loaded: LoadedLanguageModel, asked: tuple[int, Site] | None) -> tuple
 
 def _question(tokenizer: Tokenizer, logits: Tensor, asked: Asked) -> tuple[int, int]:
     """Give the ids of the two tokens."""
+    if asked.pair is not None:
+        return _known(asked.pair, len(logits))
     order = logits.argsort(descending=True)[:2].tolist()
     target = order[0] if asked.target is None else _token(tokenizer, asked.target)
     others = [number for number in order if number != target]
@@ -376,13 +385,25 @@ def _question(tokenizer: Tokenizer, logits: Tensor, asked: Asked) -> tuple[int, 
     return target, against
 
 
+def _known(pair: tuple[int, int], n_tokens: int) -> tuple[int, int]:
+    """See that both ids are different tokens of the vocabulary."""
+    if pair[0] == pair[1] or not all(0 <= number < n_tokens for number in pair):
+        raise ConfigError(
+            f"tokens {pair[0]} and {pair[1]} of a vocabulary of {n_tokens:,}",
+            hint="give two different ones of this model",
+        )
+    return pair
+
+
 def _token(tokenizer: Tokenizer, text: str) -> int:
     """Give the id of one token, with a space before it where a text would have one."""
     tried = [
         list(tokenizer.encode(form, add_special_tokens=False).ids) for form in (" " + text, text)
     ]
+    unknown = getattr(tokenizer.model, "unk_token", None)
     for ids in reversed(tried) if text.startswith(" ") else tried:
-        if len(ids) == 1:
+        is_known = unknown in (None, text) or ids != [tokenizer.token_to_id(str(unknown))]
+        if len(ids) == 1 and is_known:
             return int(ids[0])
     pieces = [_written(tokenizer, number) for number in tried[0]]
     raise ConfigError(

@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from sparsepath.artifacts.neuron import Site
+from sparsepath.pathways.explain_check import Verdict
 from sparsepath.trace.frozen import Reading, Scales, held_norms, reading
 
 ENOUGH = 0.9
@@ -93,6 +94,11 @@ class NextTokenTest:
         """Whether the named entries keep the margin, and random ones do not."""
         mean = sum(self.random_kept) / max(1, len(self.random_kept))
         return self.has_lead and self.kept >= ENOUGH and mean <= MOST_RANDOM
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the explanation held; `none`: the two tokens are nearly level."""
+        return ("good" if self.is_telling else "weak") if self.has_lead else "none"
 
 
 def choose(decided: Decided, share: float) -> list[int]:

@@ -167,8 +167,7 @@ class _Speaker:
             )
         elif told.left_out:
             sentences.append(self("told_no_change"))
-        found = "good" if told.test.is_telling else "weak"
-        sentences.append(self(f"verdict_{found if told.test.has_lead else 'none'}"))
+        sentences.append(self(f"verdict_{told.test.verdict}"))
         return self.between.join(sentences)
 
     def lists(self) -> list[_Listed]:

@@ -40,9 +40,10 @@ from sparsepath.server.login import routes as login_routes
 from sparsepath.server.problems import AsciiJson, add_handlers
 from sparsepath.server.service import Service
 from sparsepath.server.steering import routes as steering_routes
+from sparsepath.server.why import routes as why_routes
 from sparsepath.version import __version__
 
-ASKED = (health, models, classify, openai, start)
+ASKED = (health, models, classify, openai, start, why_routes)
 SHOWN = (runs, compare, pathways, concepts, neuron_views, neuron_fire, steering_routes)
 GOVERNING = (policies, policy_files, review, rollout_routes, records, keys, job_routes)
 TRAINING = (catalogue_routes, training_routes, trainings)

@@ -16,6 +16,7 @@ from sparsepath.server.problems import Problem
 
 _REVIEWED: Final[tuple[Kind, ...]] = (
     *DECISIONS,
+    "decision.explain",
     "decision.replay",
     VERDICT,
     *sorted(POLICY_KINDS),

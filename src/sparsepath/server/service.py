@@ -34,6 +34,7 @@ from sparsepath.server.serving_classifier import Classifiers, ServedClassifier
 from sparsepath.server.serving_language import LanguageModels, ServedLanguage
 from sparsepath.server.shelf import Shelf
 from sparsepath.server.steering.part import SteeringPart
+from sparsepath.server.why.explainer import Explainer
 from sparsepath.server.writing import Writers
 from sparsepath.version import __version__
 
@@ -66,6 +67,7 @@ class Service:
             self.gate = Gate(database, subject, needs_policy=options.needs_policy, is_free=is_free)
         self.writers = Writers(at_once=options.writers, capacity=options.queue_writers)
         self.neurons = NeuronReader(model, self.writers)
+        self.explainer = Explainer()
         self.metrics.gauge("sparsepath_queue_texts", "Texts that wait.", self._n_waiting)
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
         """Work without an end that goes on while the server answers."""
@@ -251,6 +253,7 @@ class Service:
             await self.follower.stop()
             with suppress(Problem):
                 await self.journal.write([Draft(kind="server.stop", body=facts)])
+            await self.explainer.close()
             await self.jobs.close()
             await self.limits.close()
             self.journal.close()

@@ -5,16 +5,13 @@ when the process fails, hangs or dies, that is counted and it is started again a
 """
 
 import asyncio
-import json
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol, final, runtime_checkable
 
 from sparsepath.audit.rollout.model import ModelKind, ModelRef
 from sparsepath.audit.rollout.tally import ShadowAnswer
+from sparsepath.server.line_process import LineProcess, ProcessFailure, start_lines
 from sparsepath.server.logs import log
 
 CAPACITY: Final = 256
@@ -29,8 +26,8 @@ ANSWER_S: Final[dict[ModelKind, float]] = {"classifier": 30.0, "language-model":
 _LOAD_S: Final = 120.0
 _REST_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0)
 """Seconds between failures in a row and the next try."""
-_LINE: Final = 1 << 26
-"""Bytes of a reply, at most."""
+WORKER: Final = "sparsepath.server.shadow_worker"
+"""The process."""
 
 
 class Compared(NamedTuple):
@@ -66,10 +63,6 @@ class Job(Protocol):
         """Compare what came back; any error counts as a failure of the new model."""
 
 
-class _Failure(Exception):  # noqa: N818 - ends a process, and is counted
-    """The process is of no use any more."""
-
-
 @final
 class Shadow:
     """A queue and the process behind it."""
@@ -88,7 +81,7 @@ class Shadow:
         self._waiting: deque[Job] = deque()
         self._n_characters = 0
         self._arrived = asyncio.Event()
-        self._process: Process | None = None
+        self._process: LineProcess | None = None
         self.dropped = 0
         """Texts that were not asked about."""
         self.cpu_s = 0.0
@@ -114,7 +107,7 @@ class Shadow:
             while True:
                 try:
                     await self._asked_all()
-                except (_Failure, OSError, ValueError, LookupError, TypeError) as err:
+                except (ProcessFailure, OSError, ValueError, LookupError, TypeError) as err:
                     self.note = f"the new model does not answer: {err}"[:300]
                     log("shadow failed", why=self.note)
                     await self._end()
@@ -134,7 +127,8 @@ class Shadow:
             self._arrived.clear()
             await self._arrived.wait()
         job = self._waiting[0]
-        content = await self._exchanged(job.asked, ANSWER_S[self.model.kind])
+        assert self._process is not None
+        content = await self._process.exchange(job.asked, ANSWER_S[self.model.kind])
         self.memory_bytes = int(content["memory_bytes"])
         self.cpu_s += float(content["cpu_s"])
         compared = None if "error" in content else job.compared(content)
@@ -143,51 +137,18 @@ class Shadow:
 
     async def _begin(self) -> None:
         """Start the process; it must have loaded the model that was meant."""
-        command = [sys.executable, "-P", "-m", "sparsepath.server.shadow_worker"]
-        command += [self.model.kind, self.model.folder, self.model.precision, str(self._threads)]
-        self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL, limit=_LINE
+        model = self.model
+        self._process = await start_lines(
+            WORKER, model.kind, model.folder, model.precision, str(self._threads)
         )
-        content = await self._read(_LOAD_S)
+        content = await self._process.read(_LOAD_S)
         if "failed" in content:
-            raise _Failure(str(content["failed"]))
+            raise ProcessFailure(str(content["failed"]))
         if content["sha256"] != self.model.sha256:
-            raise _Failure("its folder changed since the rollout began")
+            raise ProcessFailure("its folder changed since the rollout began")
         if content["labels"] != self.model.labels:
-            raise _Failure("it has other labels")
+            raise ProcessFailure("it has other labels")
         self.memory_bytes, self.note = int(content["memory_bytes"]), None
-
-    async def _exchanged(self, asked: object, seconds: float) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        reading = asyncio.create_task(self._read(seconds))
-        try:
-            self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-            await self._process.stdin.drain()
-            return await reading
-        except RuntimeError as err:  # what uvloop says where asyncio says ConnectionResetError
-            raise _Failure("its process ended") from err
-        finally:
-            reading.cancel()
-
-    async def _read(self, seconds: float) -> dict[str, Any]:
-        """Read a line of the process.
-
-        Raises:
-            _Failure: if none comes.
-        """
-        assert self._process is not None
-        assert self._process.stdout is not None
-        try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), seconds)
-        except TimeoutError as err:
-            raise _Failure(f"nothing for {seconds:g} s") from err
-        if not line.endswith(b"\n"):
-            raise _Failure("its process ended")
-        content = json.loads(line)
-        if not isinstance(content, dict):
-            raise _Failure("it said something else than agreed")
-        return content
 
     def _take(self) -> Job:
         job = self._waiting.popleft()
@@ -202,8 +163,4 @@ class Shadow:
     async def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            if process.stdin is not None:
-                process.stdin.close()
+            await process.end()

@@ -328,6 +328,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Can Be Explained
+         * @description Say whether this server can look inside the model.
+         */
+        get: operations["can_be_explained_api_v1_explain_get"];
+        put?: never;
+        /**
+         * Explain
+         * @description Name the neurons and heads that decided how a text is labelled, or goes on, and test them.
+         *
+         *     It takes seconds, one text at a time, in a process of its own; the text is recorded as a
+         *     decision's is.
+         */
+        post: operations["explain_api_v1_explain_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs": {
         parameters: {
             query?: never;
@@ -1440,6 +1467,22 @@ export interface components {
             text?: string | null;
         };
         /**
+         * CanExplain
+         * @description Whether what is inside the model can be read here.
+         */
+        CanExplain: {
+            /**
+             * Can
+             * @enum {string}
+             */
+            can: "yes" | "not_installed";
+            /**
+             * Fix
+             * @description What to do where it cannot; null: it can.
+             */
+            fix: string | null;
+        };
+        /**
          * CanFire
          * @description Whether texts can be read.
          */
@@ -2067,6 +2110,29 @@ export interface components {
             drift: components["schemas"]["DriftOut"][];
         };
         /**
+         * EdgeOut
+         * @description One token reads another one through a head.
+         */
+        EdgeOut: {
+            /** Head */
+            head: string;
+            /**
+             * Reader
+             * @description Place among `tokens`, from 0.
+             */
+            reader: number;
+            /**
+             * Score
+             * @description Logits that it adds to the margin.
+             */
+            score: number;
+            /**
+             * Source
+             * @description Place of the token that is read.
+             */
+            source: number;
+        };
+        /**
          * EditLimit
          * @description How strong an edit of a neuron may be, as it was measured when the preset was saved.
          */
@@ -2133,6 +2199,34 @@ export interface components {
              * @description Of the neuron at each token; 0 where silent.
              */
             values: number[];
+        };
+        /**
+         * ExplainAsked
+         * @description A text, and what is asked of it.
+         */
+        ExplainAsked: {
+            /**
+             * Against
+             * @description Label, or token, that it is compared with; else the runner-up.
+             */
+            against?: string | null;
+            /**
+             * Contrast
+             * @description Of a language model: a text whose values take the neurons' place in the test.
+             */
+            contrast?: string | null;
+            /**
+             * Site
+             * @description Of a language model: where neurons are named, such as `L02.mlp_hidden`; else the last sparse site of the residual stream.
+             */
+            site?: string | null;
+            /**
+             * Target
+             * @description Label, or token, that is explained; else the model's answer.
+             */
+            target?: string | null;
+            /** Text */
+            text: string;
         };
         /**
          * Explanation
@@ -2326,6 +2420,19 @@ export interface components {
         HTTPValidationError: {
             /** Detail */
             detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * HeadOut
+         * @description An attention head, over all tokens.
+         */
+        HeadOut: {
+            /** Name */
+            name: string;
+            /**
+             * Score
+             * @description Logits that go through it.
+             */
+            score: number;
         };
         /**
          * Importance
@@ -2538,6 +2645,88 @@ export interface components {
             waits: boolean;
         };
         /**
+         * LabelInside
+         * @description The same, as it was recorded.
+         */
+        LabelInside: {
+            /** Against */
+            against: string;
+            /**
+             * Catalogue
+             * @description By which neurons are asked for; null: none is here.
+             */
+            catalogue: string | null;
+            /** Edges */
+            edges: components["schemas"]["EdgeOut"][];
+            /**
+             * Is Exact
+             * @description Whether units' logits are exact shares of the margin.
+             */
+            is_exact: boolean;
+            /**
+             * Is Same Answer
+             * @description Whether that model, read with torch, says the same.
+             */
+            is_same_answer: boolean;
+            /**
+             * Kind
+             * @default label
+             * @constant
+             */
+            kind: "label";
+            /**
+             * Label
+             * @description What the server answers.
+             */
+            label: string;
+            /**
+             * Looked Into
+             * @description Folder of the single model that was looked into.
+             */
+            looked_into: string;
+            /**
+             * Margin
+             * @description Logit of the target minus that of the other.
+             */
+            margin: number;
+            model: components["schemas"]["ModelName"];
+            /**
+             * N Tokens Cut
+             * @description Tokens at the end that the model did not read.
+             */
+            n_tokens_cut: number;
+            /** N Units */
+            n_units: number;
+            /**
+             * N Units Enough
+             * @description The fewest of them seen to keep nine tenths of the margin.
+             */
+            n_units_enough: number | null;
+            /**
+             * N Units Kept
+             * @description How many are named and tested.
+             */
+            n_units_kept: number;
+            /**
+             * Probability
+             * @description Of the target, in the model that was looked into.
+             */
+            probability: number;
+            record: components["schemas"]["ReceiptOut"];
+            /** Request */
+            request: string;
+            /** Target */
+            target: string;
+            test: components["schemas"]["LabelTest"];
+            /** Tokens */
+            tokens: components["schemas"]["TokenShareOut"][];
+            /**
+             * Units
+             * @description The strongest of those that are named.
+             */
+            units: components["schemas"]["UnitOut"][];
+        };
+        /**
          * LabelQuality
          * @description Quality on the test rows of one label.
          */
@@ -2552,6 +2741,47 @@ export interface components {
             precision?: number | null;
             /** Recall */
             recall?: number | null;
+        };
+        /**
+         * LabelTest
+         * @description What remains of a label's margin; shares: 1 is the whole model, 0 all units at their mean.
+         */
+        LabelTest: {
+            /**
+             * Confidence Kept
+             * @description Probability of the target.
+             */
+            confidence_kept: number;
+            /** Confidence Removed */
+            confidence_removed: number;
+            /**
+             * Kept
+             * @description With the named units only.
+             */
+            kept: number;
+            /**
+             * Margin Of Nothing
+             * @description Logits, with every unit at its mean.
+             */
+            margin_of_nothing: number;
+            /**
+             * Random Kept
+             * @description With as many random units only, per draw.
+             */
+            random_kept: number[];
+            /** Random Removed */
+            random_removed: number[];
+            /**
+             * Removed
+             * @description Without them.
+             */
+            removed: number;
+            /**
+             * Verdict
+             * @description `good`: the named units keep nine tenths of the margin and random ones less than three; `weak`: not so; `none`: units change too little for shares to tell.
+             * @enum {string}
+             */
+            verdict: "good" | "weak" | "none";
         };
         /**
          * Labels
@@ -2614,6 +2844,21 @@ export interface components {
             is_stream: boolean;
             /** Layers */
             layers: components["schemas"]["SameEntry"][];
+        };
+        /**
+         * LeftOutOut
+         * @description The answer without one token of the text.
+         */
+        LeftOutOut: {
+            /**
+             * Answer
+             * @description The likeliest token then.
+             */
+            answer: string;
+            /** Margin */
+            margin: number;
+            /** Text */
+            text: string;
         };
         /**
          * LoggedOut
@@ -4495,6 +4740,141 @@ export interface components {
             text: string;
         };
         /**
+         * TokenInside
+         * @description The same, as it was recorded.
+         */
+        TokenInside: {
+            /** Against */
+            against: string;
+            /**
+             * Answer
+             * @description The likeliest token.
+             */
+            answer: string;
+            /**
+             * Card
+             * @description The audit card: `sparsepath explain --replay CARD`.
+             */
+            card: {
+                [key: string]: unknown;
+            };
+            /** Catalogue */
+            catalogue: string | null;
+            /** Heads */
+            heads: components["schemas"]["HeadOut"][];
+            /**
+             * Is Sparse
+             * @description Whether the site keeps its largest entries only.
+             */
+            is_sparse: boolean;
+            /**
+             * Kind
+             * @default token
+             * @constant
+             */
+            kind: "token";
+            /** Left Out */
+            left_out: components["schemas"]["LeftOutOut"][];
+            /** Margin */
+            margin: number;
+            model: components["schemas"]["ModelName"];
+            /** N Active */
+            n_active: number;
+            /** N Named */
+            n_named: number;
+            /** Neurons */
+            neurons: components["schemas"]["TokenNeuron"][];
+            /**
+             * Probability
+             * @description Of the target, with the weights in fp32.
+             */
+            probability: number;
+            record: components["schemas"]["ReceiptOut"];
+            /** Request */
+            request: string;
+            /** Site */
+            site: string;
+            /** Target */
+            target: string;
+            test: components["schemas"]["TokenTest"];
+            /**
+             * Words
+             * @description They add up to the margin.
+             */
+            words: components["schemas"]["TokenShareOut"][];
+        };
+        /**
+         * TokenNeuron
+         * @description An active neuron at one token.
+         */
+        TokenNeuron: {
+            /**
+             * Concept
+             * @description Its label in the model's catalogue.
+             */
+            concept: string | null;
+            /** Name */
+            name: string;
+            /** Position */
+            position: number;
+            /** Reads */
+            reads: components["schemas"]["WordRead"][];
+            /**
+             * Score
+             * @description Logits that it adds to the margin.
+             */
+            score: number;
+            /** Token */
+            token: string;
+            /** Value */
+            value: number;
+        };
+        /**
+         * TokenShareOut
+         * @description A token of the text.
+         */
+        TokenShareOut: {
+            /**
+             * Is Special
+             * @description Whether it stands for no part of the text.
+             */
+            is_special: boolean;
+            /**
+             * Score
+             * @description Logits that it adds to the margin; an estimate of a label's.
+             */
+            score: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * TokenTest
+         * @description What remains of a token's margin; shares: 1 is the whole model, 0 the site all zero.
+         */
+        TokenTest: {
+            /** Kept */
+            kept: number;
+            /** Random Kept */
+            random_kept: number[];
+            /** Random Removed */
+            random_removed: number[];
+            /** Random Swapped */
+            random_swapped: number[];
+            /** Removed */
+            removed: number;
+            /**
+             * Swapped
+             * @description With their values from the contrast.
+             */
+            swapped: number | null;
+            /**
+             * Verdict
+             * @description `good`: the named entries keep nine tenths of the margin, random ones less than 0.15; `weak`: not so; `none`: the two tokens are nearly level.
+             * @enum {string}
+             */
+            verdict: "good" | "weak" | "none";
+        };
+        /**
          * TrainingAsked
          * @description What is trained.
          */
@@ -4659,6 +5039,42 @@ export interface components {
             margin: number;
         };
         /**
+         * UnitOut
+         * @description An attention head or a neuron that decided.
+         */
+        UnitOut: {
+            /**
+             * Concept
+             * @description Its label in the model's catalogue.
+             */
+            concept: string | null;
+            /**
+             * Fires For
+             * @description The label that most of its strongest texts have.
+             */
+            fires_for: string | null;
+            /**
+             * Fires For Share
+             * @description Share of them that have it, 0 to 1.
+             */
+            fires_for_share: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "head" | "neuron";
+            /**
+             * Name
+             * @description `L02.H05`, `L02.M0117` or `L02/117`.
+             */
+            name: string;
+            /**
+             * Score
+             * @description Logits that it adds to the margin.
+             */
+            score: number;
+        };
+        /**
          * Unplaced
          * @description A candidate whose parts cannot be shown.
          */
@@ -4750,6 +5166,19 @@ export interface components {
             time: string;
         };
         /**
+         * WordRead
+         * @description A word that a neuron read from.
+         */
+        WordRead: {
+            /**
+             * Score
+             * @description What it adds to the neuron's value.
+             */
+            score: number;
+            /** Text */
+            text: string;
+        };
+        /**
          * WordShare
          * @description A word, and what it does to the answer.
          */
@@ -4807,7 +5236,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description What happened; any of them. */
-                kind?: ("concept.remark" | "decision" | "decision.replay" | "drift.begin" | "drift.end" | "generation.begin" | "generation.end" | "job.add" | "job.delete" | "job.end" | "key.add" | "key.revoke" | "login.add" | "login.end" | "login.refuse" | "model.changed" | "policy.approve" | "policy.expire" | "policy.propose" | "policy.refuse" | "policy.revoke" | "preset.save" | "review.verdict" | "rollout.ask" | "rollout.promote" | "rollout.roll-back" | "rollout.start" | "server.start" | "server.stop" | "steering.try" | "text.forget" | "text.read")[] | null;
+                kind?: ("concept.remark" | "decision" | "decision.explain" | "decision.replay" | "drift.begin" | "drift.end" | "generation.begin" | "generation.end" | "job.add" | "job.delete" | "job.end" | "key.add" | "key.revoke" | "login.add" | "login.end" | "login.refuse" | "model.changed" | "policy.approve" | "policy.expire" | "policy.propose" | "policy.refuse" | "policy.revoke" | "preset.save" | "review.verdict" | "rollout.ask" | "rollout.promote" | "rollout.roll-back" | "rollout.start" | "server.start" | "server.stop" | "steering.try" | "text.forget" | "text.read")[] | null;
                 from?: string | null;
                 to?: string | null;
                 /** @description Name or SHA-256 of a model. */
@@ -5359,6 +5788,59 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Drifts"];
+                };
+            };
+        };
+    };
+    can_be_explained_api_v1_explain_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CanExplain"];
+                };
+            };
+        };
+    };
+    explain_api_v1_explain_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExplainAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelInside"] | components["schemas"]["TokenInside"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

@@ -22,7 +22,7 @@ export type Question = (typeof QUESTIONS)[number];
 
 /** Kinds of records by what they are about. */
 export const GROUPS = {
-  decision: ["decision", "decision.replay"],
+  decision: ["decision", "decision.explain", "decision.replay"],
   generation: ["generation.begin", "generation.end"],
   policy: ["policy.propose", "policy.approve", "policy.revoke", "policy.expire", "policy.refuse"],
   review: ["review.verdict"],
@@ -79,9 +79,9 @@ export function modelOf(body: Body): { name: string; sha256: string } {
 
 /** A record in a line: what was decided, about what. */
 export function summaryOf({ kind, body }: RecordOut, say: Say, f: Format): string {
-  if (kind === "decision") {
+  if (kind === "decision" || kind === "decision.explain") {
     const p = body["probability"];
-    return `${text(body, "label")} ${typeof p === "number" ? f.percent(p) : ""}`.trim();
+    return `${text(body, "target") || text(body, "label")} ${typeof p === "number" ? f.percent(p) : ""}`.trim();
   }
   if (kind === "decision.replay") {
     const replay = inside(body, "replay");

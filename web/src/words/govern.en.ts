@@ -178,6 +178,7 @@ export const governEn = {
   "group.concept": "remarks on neurons",
   "kind.concept.remark": "Remark on a neuron",
   "kind.decision": "Decision",
+  "kind.decision.explain": "Decision explained",
   "kind.decision.replay": "Decision replayed",
   "kind.drift.begin": "Drift alarm begins",
   "kind.drift.end": "Drift alarm ends",

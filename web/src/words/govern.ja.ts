@@ -180,6 +180,7 @@ export const governJa: Record<keyof typeof governEn, string> = {
   "group.concept": "ニューロンへのコメント",
   "kind.concept.remark": "ニューロンへのコメント",
   "kind.decision": "判断",
+  "kind.decision.explain": "判断の説明",
   "kind.decision.replay": "判断の再現",
   "kind.drift.begin": "ドリフト警報の開始",
   "kind.drift.end": "ドリフト警報の終了",
