@@ -45,13 +45,15 @@ def test_the_python_asks_and_the_commands_read_the_log(
 ) -> None:
     page = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == len(urls)
-    for block, url in zip(blocks, urls, strict=True):
+    classifier, language = urls
+    for block, url in zip(blocks, [classifier, classifier, language], strict=True):
         code = block.replace("http://127.0.0.1:8000", url)
         exec(compile(code, str(PAGE), "exec"), {})
     told = capsys.readouterr().out.splitlines()
     assert {line.split()[0] for line in told[:2]} <= {"left", "right"}
     assert [line.split()[0] for line in told[2:6]] == ["a", "very", "bad", "day"]
+    assert told[6].startswith("L0")
+    assert any(line.split()[0] in ("good", "weak", "none") for line in told[7:])
     commands = re.findall(r"^\$ sparsepath ((?:audit|keys) .*)$", page, re.MULTILINE)
     assert len(commands) == 14
     for command in commands:

@@ -162,6 +162,15 @@ def test_a_token_that_there_is_not_is_refused(lm: Client) -> None:
     assert (reply.status, reply.json["error"]["code"]) == (422, "cannot_be_done")
 
 
+def test_a_changed_language_model_is_not_explained(lm: Client) -> None:
+    file = lm.service.model.folder / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    reply = lm.ask("POST", WHY, {"text": "one two"})
+    assert (reply.status, reply.json["error"]["code"]) == (409, "model_changed")
+
+
 def test_a_process_that_died_is_started_again(classifier: Client) -> None:
     process = classifier.service.explainer._process
     assert process is not None

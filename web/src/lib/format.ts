@@ -46,7 +46,9 @@ export function makeFormat(lang: Lang): Format {
   return {
     integer: (value) => signed(grouped.format(value)),
     percent: (share, digits = 1) =>
-      share === null || share === undefined ? NOTHING : signed(`${(share * 100).toFixed(digits)}%`),
+      share === null || share === undefined
+        ? NOTHING
+        : signed(`${(share * 100).toFixed(digits)}%`.replace(/^-(0(\.0+)?%)$/, "$1")),
     points,
     pointsRange: ([low, high]) =>
       lang === "ja" ? `${points(low)} \uff5e ${points(high)}` : `${points(low)} to ${points(high)}`,

@@ -16,7 +16,7 @@ function screens(start: Start | null): { path: string; word: Key }[] {
   }
   if (start.role === "operator" || start.role === "admin")
     found.push({ path: "/train", word: "nav.train" });
-  if (start.model.labels.length) found.push({ path: "/why", word: "nav.why" });
+  found.push({ path: "/why", word: "nav.why" });
   const mayBuild = start.role === "operator" || start.role === "admin";
   if (start.n_catalogues || mayBuild) found.push({ path: "/neurons", word: "nav.neurons" });
   if (start.is_steerable) found.push({ path: "/steer", word: "nav.steer" });

@@ -20,11 +20,9 @@ export default function StartScreen({ start }: { start: Start }) {
             n: start.model.labels.length,
           })}
         </p>
-        {isClassifier ? (
-          <Link className="button primary" href={linkTo("/why")}>
-            {say("start.ask")}
-          </Link>
-        ) : null}
+        <Link className="button primary" href={linkTo("/why")}>
+          {say("start.ask")}
+        </Link>
       </section>
       <Upload start={start} />
       <div className="columns">

@@ -1,5 +1,6 @@
 import { steer } from "./steer.en";
 import { governEn } from "./govern.en";
+import { insideEn } from "./inside.en";
 import { keysEn } from "./keys.en";
 import { neuron } from "./neuron.en";
 import { pathways } from "./pathways.en";
@@ -7,6 +8,7 @@ import { train } from "./train.en";
 
 export const en = {
   ...governEn,
+  ...insideEn,
   ...keysEn,
   ...neuron,
   ...pathways,
@@ -176,7 +178,6 @@ export const en = {
   "why.placeholder": "Type or paste a text as your users write it",
   "why.ask": "Ask",
   "why.asking": "Asking",
-  "why.none": "No classifier is served here. Start one with:",
   "why.answer": "The answer",
   "why.sure.high": "The model is sure.",
   "why.sure.middle": "The model is fairly sure.",

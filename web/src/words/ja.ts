@@ -1,4 +1,5 @@
 import { steer } from "./steer.ja";
+import { insideJa } from "./inside.ja";
 import { keysJa } from "./keys.ja";
 import { neuron } from "./neuron.ja";
 import { pathways } from "./pathways.ja";
@@ -8,6 +9,7 @@ import { governJa } from "./govern.ja";
 
 export const ja: Words = {
   ...governJa,
+  ...insideJa,
   ...keysJa,
   ...neuron,
   ...pathways,
@@ -177,7 +179,6 @@ export const ja: Words = {
   "why.placeholder": "利用者が書くような文を入力するか、貼り付けてください",
   "why.ask": "判断させる",
   "why.asking": "判断中",
-  "why.none": "ここでは分類モデルが動いていません。次のように起動してください。",
   "why.answer": "回答",
   "why.sure.high": "モデルは確信しています。",
   "why.sure.middle": "モデルはおおむね確信しています。",

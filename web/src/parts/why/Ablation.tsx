@@ -1,10 +1,10 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { post, type Label, type Labels, type Schemas } from "../api/client";
-import { lead, N_RANDOM, randomSets, strongest, without } from "../lib/ablation";
-import { useWidth } from "../lib/width";
-import { useWords } from "../words";
-import { Trouble } from "./Notice";
+import { post, type Label, type Labels, type Schemas } from "../../api/client";
+import { lead, N_RANDOM, randomSets, strongest, without } from "../../lib/ablation";
+import { useWidth } from "../../lib/width";
+import { useWords } from "../../words";
+import { Trouble } from "../Notice";
 
 interface Props {
   text: string;
