@@ -85,6 +85,18 @@ def test_an_edge_says_who_reads_whom(classifier: Client, folder: Path) -> None:
     assert {f"{one['source']}>{one['reader']}@{one['head']}" for one in told["edges"]} == known
 
 
+def test_labels_of_neurons_are_in_the_language_of_who_asks(classifier: Client) -> None:
+    english, japanese = (
+        classifier.ask("POST", WHY, {"text": TEXT, "lang": lang}).json["units"]
+        for lang in ("en", "ja")
+    )
+    assert [unit["name"] for unit in english] == [unit["name"] for unit in japanese]
+    for one, other in zip(english, japanese, strict=True):
+        path = f"/api/v1/concepts/sorts/neuron?name={one['name']}&lang=ja"
+        card = classifier.ask("GET", path).json
+        assert other["concept"] == card["row"]["label"] != one["concept"]
+
+
 def test_an_explanation_is_on_record_without_its_text(classifier: Client) -> None:
     told = classifier.ask("POST", WHY, {"text": TEXT}).json
     seq = told["record"]["seq"]

@@ -2216,6 +2216,13 @@ export interface components {
              */
             contrast?: string | null;
             /**
+             * Lang
+             * @description Of automatic labels of neurons.
+             * @default en
+             * @enum {string}
+             */
+            lang: "en" | "ja";
+            /**
              * Site
              * @description Of a language model: where neurons are named, such as `L02.mlp_hidden`; else the last sparse site of the residual stream.
              */

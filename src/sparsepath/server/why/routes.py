@@ -13,6 +13,7 @@ from sparsepath.audit.record import Draft, canonical
 from sparsepath.server.auth import Principal, asker
 from sparsepath.server.classifier import Classifier
 from sparsepath.server.language import LanguageModel
+from sparsepath.server.library import Place
 from sparsepath.server.models import name_of
 from sparsepath.server.problems import Problem
 from sparsepath.server.service import Served, Service
@@ -27,6 +28,7 @@ from sparsepath.server.why.schema import (
     TokenFacts,
     TokenInside,
 )
+from sparsepath.server.why.spoken import rename
 from sparsepath.server.why.told import told_label, told_token
 
 router = APIRouter(prefix="/api/v1", tags=["explain"])
@@ -92,8 +94,11 @@ async def _label(service: Service, asked: ExplainAsked) -> dict[str, Any]:
         service, model, {"kind": "label", **_question(asked), "target": asked.target or label}
     )
     await _see_unchanged(model)
-    catalogue = _catalogue(service, Path(content["folder"]))
-    told = told_label(content, label, catalogue) | {"model": name_of(model).model_dump()}
+    place = _catalogue(service, Path(content["folder"]))
+    name = None if place is None else place.name
+    told = told_label(content, label, name) | {"model": name_of(model).model_dump()}
+    if place is not None and asked.lang != "en":
+        await rename(service, place, told["units"], asked.lang)
     return LabelFacts.model_validate(told).model_dump()
 
 
@@ -103,8 +108,11 @@ async def _token(service: Service, asked: ExplainAsked) -> dict[str, Any]:
     content = await _asked(service, model, {"kind": "token", **_question(asked)})
     if content["card"]["model_sha256"] != model.sha256:
         raise _changed()
-    catalogue = _catalogue(service, model.folder.resolve())
-    told = told_token(content, catalogue) | {"model": name_of(model).model_dump()}
+    place = _catalogue(service, model.folder.resolve())
+    name = None if place is None else place.name
+    told = told_token(content, name) | {"model": name_of(model).model_dump()}
+    if place is not None and asked.lang != "en":
+        await rename(service, place, told["neurons"], asked.lang)
     return TokenFacts.model_validate(told).model_dump()
 
 
@@ -168,7 +176,7 @@ def _changed() -> Problem:
     )
 
 
-def _catalogue(service: Service, folder: Path) -> str | None:
+def _catalogue(service: Service, folder: Path) -> Place | None:
     """Find the catalogue of a folder among those that are shown."""
     shown = service.library.catalogues()
-    return next((place.name for place in shown if place.path.parent.resolve() == folder), None)
+    return next((place for place in shown if place.path.parent.resolve() == folder), None)

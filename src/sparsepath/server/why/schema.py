@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sparsepath.config import Language
 from sparsepath.server.classify import ReceiptOut
 from sparsepath.server.models import ModelName
 
@@ -40,6 +41,7 @@ class ExplainAsked(BaseModel):
         description="Of a language model: where neurons are named, such as `L02.mlp_hidden`; else"
         " the last sparse site of the residual stream.",
     )
+    lang: Language = Field(default="en", description="Of automatic labels of neurons.")
     contrast: str | None = Field(
         default=None,
         min_length=1,

@@ -22,10 +22,10 @@ interface Props {
 
 /** Which neurons and heads decided: asked for by a button, since it takes seconds. */
 export function Inside({ text, label, against, tell }: Props) {
-  const { say } = useWords();
+  const { say, lang } = useWords();
   const can = useCanExplain();
   const look = useMutation({
-    mutationFn: () => post<LabelInside>("/explain", { text, target: label, against }),
+    mutationFn: () => post<LabelInside>("/explain", { text, target: label, against, lang }),
     onSuccess: tell,
   });
   if (can.error) return <Trouble error={can.error} />;

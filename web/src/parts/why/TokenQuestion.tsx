@@ -13,13 +13,14 @@ const OTHERWISE = ["target", "against", "site"] as const;
 
 /** A text, and why a language model goes on as it does; only what is asked otherwise is in the query. */
 export function TokenQuestion() {
-  const { say } = useWords();
+  const { say, lang } = useWords();
   const can = useCanExplain();
   const [query, change] = useAddress();
   const [text, setText] = useState(textOfAddress);
   const [contrast, setContrast] = useState("");
   const asked = useMutation({
-    mutationFn: (body: Record<string, string>) => post<Schemas["TokenInside"]>("/explain", body),
+    mutationFn: (body: Record<string, string>) =>
+      post<Schemas["TokenInside"]>("/explain", { ...body, lang }),
   });
   const { mutate } = asked;
   const isReady = can.data?.can === "yes";
