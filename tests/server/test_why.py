@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.server.served import Client, make_service, running
 from tests.steering.planted_folder import save_steerable
 from tests.steering.planted_lm import save_planted
 
+from sparsepath.artifacts.catalogue_schema import NO_CLEAR_MEANING
 from sparsepath.artifacts.decision import DecisionCard
 from sparsepath.audit.database import open_database
 from sparsepath.audit.record import canonical
@@ -34,7 +37,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = save_steerable(tmp_path_factory.mktemp("classifier")).rename(
         tmp_path_factory.mktemp("models") / "sorts"
     )
-    write_catalogue(made, n=32)
+    file = write_catalogue(made, n=32)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE neuron SET label = ?", (NO_CLEAR_MEANING,))
     return made
 
 
