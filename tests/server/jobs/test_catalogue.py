@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.server.served import make_service, running
+from tests.server.served import Client, make_service, running
 from tests.server.small_lm import make_lm
+from tests.steering.planted_folder import save_steerable
 
 from sparsepath.audit.database import Database, open_database
 from sparsepath.errors import MissingExtraError
@@ -39,16 +40,40 @@ def test_a_catalogue_made_by_a_job_is_shown_without_a_restart(
         assert begun.status == 201, begun
         assert "model" not in begun.json["options"]
         assert client.ask("POST", path, corpus, headers=TEXT).status == 409
-        end = time.monotonic() + 60
-        place = f"/api/v1/jobs/{begun.json['id']}"
-        while (job := client.ask("GET", place).json)["state"] != "done":
-            assert job["state"] != "failed", job
-            assert time.monotonic() < end, job
-            time.sleep(0.1)
+        _await(client, begun.json["id"])
         found = client.ask("GET", "/api/v1/concepts").json["catalogues"]
         assert found == [{"name": "lm", "is_served": True}]
         summary = client.ask("GET", "/api/v1/concepts/lm").json
         assert sum(layer["neurons"] for layer in summary["layers"]) > 0
+
+
+def test_a_sparse_classifier_is_catalogued_on_its_table(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 0.05)
+    folder = save_steerable(tmp_path / "made").rename(tmp_path / "sorts")
+    table = (tmp_path / "made" / "table.csv").read_bytes()
+    with running(make_service(folder, database, store=tmp_path / "store")) as client:
+        path = "/api/v1/jobs/catalogue?vectors=false&length=16"
+        refused = client.ask("POST", path, b"one", headers={"Content-Type": "text/plain"})
+        assert (refused.status, refused.json["error"]["code"]) == (415, "content_type")
+        begun = client.ask("POST", path, table, headers={"Content-Type": "text/csv"})
+        assert begun.status == 201, begun
+        _await(client, begun.json["id"])
+        summary = client.ask("GET", "/api/v1/concepts/sorts").json
+        assert sum(layer["neurons"] for layer in summary["layers"]) == 32
+        # Its labels are those that an explanation names neurons by.
+        told = client.ask("POST", "/api/v1/explain", {"text": "my card is not refund money"}).json
+        assert told["catalogue"] == "sorts"
+        assert any(unit["concept"] for unit in told["units"])
+
+
+def _await(client: Client, id_: str) -> None:
+    end = time.monotonic() + 60
+    while (job := client.ask("GET", f"/api/v1/jobs/{id_}").json)["state"] != "done":
+        assert job["state"] != "failed", job
+        assert time.monotonic() < end, job
+        time.sleep(0.1)
 
 
 def test_the_command_names_only_files_of_the_store_and_of_the_model(tmp_path: Path) -> None:
