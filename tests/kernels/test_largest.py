@@ -83,6 +83,23 @@ def test_any_rows_give_the_definition(rows: np.ndarray, data: st.DataObject) -> 
         same(largest(x, k, level=level), x, k)
 
 
+@pytest.mark.parametrize("width", [64, 1024, 4100])
+def test_rows_of_all_kinds_in_any_order_give_the_definition(width: int) -> None:
+    """A row's guess comes from the rows before it, which may be nothing like it."""
+    chance = np.random.default_rng(7)
+    parts = [made(kind, width, rows=24) for kind in KINDS]
+    parts += [made("normal", width, rows=24) * scale for scale in (1e-3, 1e3, 1e-30)]
+    nearly = made("normal", width, rows=24)
+    nearly[::3, 5:9] = torch.nan  # few enough to be candidates of a guess that fits
+    nearly[1::3, 7] = torch.inf
+    together = torch.cat([*parts, nearly])
+    shuffled = together[torch.from_numpy(chance.permutation(len(together)))]
+    for x in (torch.cat([nearly[1:2], nearly]), shuffled):
+        for k in (1, width // 16, width // 3):
+            for level in levels():
+                same(largest(x, k, level=level), x, k)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_other_numbers_have_the_same_order(dtype: torch.dtype) -> None:
     x = made("normal", 300).to(dtype)

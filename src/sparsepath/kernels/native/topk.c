@@ -2,11 +2,12 @@
  *
  * Order: NaN above everything, -0 equal to +0, ties to the lowest index (as reference.py).
  *
- * A first guess of the threshold (mean + z * deviation, z for the share k / d of a normal
- * distribution) is moved along the logarithm of the count of entries above it until a few more than
- * k are left; those are compacted, and the exact threshold is found among them alone. Rows that the
- * guess does not fit, or that hold NaN or infinity, take a selection by exchange, which is always
- * exact.
+ * Every entry that is not below a guessed threshold is collected, and the exact threshold is found
+ * among these few alone. The guess is the one that would have suited the rows before; where that
+ * fails, it comes from mean and deviation (mean + z * deviation, z for the share k / d of a normal
+ * distribution) and is moved along the logarithm of the count of entries above it. Rows that no
+ * guess fits, or that hold infinity or NaN where a guess must be made, take a selection by exchange,
+ * which is always exact.
  */
 
 #include <math.h>
@@ -17,15 +18,22 @@
 #include "native.h"
 
 #define MAX_GUESSES 10
+#define MAX_STEPS 24
+#define REST 16 /* rows that are not guessed from those before, after such a guess failed */
+#define PAD 16  /* entries beyond the end that whole vectors may write */
 
 typedef struct {
     int64_t d, k;
-    int64_t slack; /* entries beyond k among which the exact threshold is found */
-    float z;       /* quantile of the normal distribution for k + slack / 2 of d entries */
-    float hazard;  /* its density over its tail there: how fast the logarithm of a count falls */
-    float *values; /* scratch: candidates */
+    int64_t slack;   /* entries beyond k that a guess is aimed at */
+    int64_t most;    /* candidates beyond which a guess was too low */
+    float z;         /* quantile of the normal distribution for k + slack of d entries */
+    float hazard;    /* its density over its tail there: how fast the logarithm of a count falls */
+    float guess;     /* what would have suited the rows before */
+    float deviation; /* of the last row where it was computed */
+    int rest;        /* rows until the guess is tried again */
+    float *values;   /* scratch: candidates, d + PAD */
     int32_t *places;
-    int32_t *keys; /* scratch: d ordered integers for rows that the guess does not fit */
+    int32_t *keys; /* scratch: d ordered integers for rows that no guess fits */
 } plan_t;
 
 /* ---------- what all instruction sets share ---------- */
@@ -85,9 +93,9 @@ static void by_selection(const float *x, const plan_t *plan, float *values, int3
 }
 
 /* Move a guess: along the logarithm of the count while one side is open, else between the sides. */
-static inline float next_guess(const plan_t *plan, float guess, float deviation, int64_t count,
-                               float low, float high) {
-    float wanted = (float)plan->k + 0.5f * (float)plan->slack;
+static inline float next_guess(const plan_t *plan, float guess, int64_t count, float low,
+                               float high) {
+    float wanted = (float)(plan->k + plan->slack), deviation = plan->deviation;
     float seen = count > 0 ? (float)count : 0.5f;
     float moved = guess + (logf(seen) - logf(wanted)) / plan->hazard * deviation;
     if (moved > low && moved < high) return moved;
@@ -95,56 +103,79 @@ static inline float next_guess(const plan_t *plan, float guess, float deviation,
     return guess + (count > (int64_t)wanted ? deviation : -deviation);
 }
 
-/* One row. STATS, COUNT and COMPACT differ by instruction set; the rest is the same. */
-#define DEFINE_ROW(NAME, TARGET, STATS, COUNT, COMPACT)                                            \
-    TARGET static void NAME(const float *x, const plan_t *plan, float *values,                     \
-                            int32_t *indices) {                                                    \
-        float sum, squares;                                                                        \
+/* One row. STATS, COUNT, COLLECT and COMPACT differ by instruction set; the rest is the same.
+ * COUNT and COLLECT take what is not below a threshold, so NaN too. */
+#define DEFINE_ROW(NAME, TARGET, STATS, COUNT, COLLECT, COMPACT)                                   \
+    /* Collect candidates, at least k of them; 0: no guess fits. */                                \
+    TARGET static int64_t NAME##_candidates(const float *x, plan_t *plan, float *at) {             \
+        if (plan->rest == 0) {                                                                     \
+            int64_t count = COLLECT(x, plan->d, *at = plan->guess, plan->values, plan->places);    \
+            if (count >= plan->k && count <= plan->most) return count;                             \
+            plan->rest = REST;                                                                     \
+        }                                                                                          \
+        plan->rest--;                                                                              \
+        float sum, squares, low = -INFINITY, high = INFINITY;                                      \
         STATS(x, plan->d, &sum, &squares);                                                         \
         float mean = sum / (float)plan->d;                                                         \
         float variance = squares / (float)plan->d - mean * mean;                                   \
-        float deviation = variance > 0 ? sqrtf(variance) : 0.0f;                                   \
         /* Also false where there is NaN or infinity. */                                           \
-        if (!(squares < INFINITY) || !(deviation > 0)) {                                           \
+        if (!(squares < INFINITY) || !(variance > 0)) {                                            \
+            plan->rest += plan->rest == 0;                                                         \
+            return 0;                                                                              \
+        }                                                                                          \
+        plan->deviation = sqrtf(variance);                                                         \
+        float guess = mean + plan->z * plan->deviation;                                            \
+        int64_t count = COLLECT(x, plan->d, guess, plan->values, plan->places);                    \
+        if (count < plan->k || count > plan->most) {                                               \
+            int guesses = 1;                                                                       \
+            while (count < plan->k || count > plan->most) {                                        \
+                if (++guesses > MAX_GUESSES) return 0;                                             \
+                if (count < plan->k) high = guess;                                                 \
+                else low = guess;                                                                  \
+                guess = next_guess(plan, guess, count, low, high);                                 \
+                count = COUNT(x, plan->d, guess);                                                  \
+            }                                                                                      \
+            COLLECT(x, plan->d, guess, plan->values, plan->places);                                \
+        }                                                                                          \
+        *at = plan->guess = guess;                                                                 \
+        return count;                                                                              \
+    }                                                                                              \
+    TARGET static void NAME(const float *x, plan_t *plan, float *values, int32_t *indices) {       \
+        float low = 0;                                                                             \
+        int64_t count = NAME##_candidates(x, plan, &low);                                          \
+        if (count == 0) {                                                                          \
             by_selection(x, plan, values, indices);                                                \
             return;                                                                                \
         }                                                                                          \
-        float guess = mean + plan->z * deviation, low = -INFINITY, high = INFINITY;                \
-        int64_t count = 0;                                                                         \
-        int guesses = 0;                                                                           \
-        for (;;) {                                                                                 \
-            count = COUNT(x, plan->d, guess);                                                      \
-            if (count >= plan->k && count <= plan->k + plan->slack) break;                         \
-            if (++guesses == MAX_GUESSES) {                                                        \
-                by_selection(x, plan, values, indices);                                            \
-                return;                                                                            \
-            }                                                                                      \
-            if (count < plan->k) high = guess;                                                     \
-            else low = guess;                                                                      \
-            guess = next_guess(plan, guess, deviation, count, low, high);                          \
-        }                                                                                          \
+        float many = logf((float)count);                                                           \
+        float step = plan->deviation / plan->hazard;                                               \
+        plan->guess += 0.125f * (many - logf((float)(plan->k + plan->slack))) * step;              \
         if (count == plan->k) {                                                                    \
-            COMPACT(x, NULL, plan->d, guess, values, indices, plan->k);                            \
+            memcpy(values, plan->values, (size_t)count * sizeof(float));                           \
+            memcpy(indices, plan->places, (size_t)count * sizeof(int32_t));                        \
             return;                                                                                \
         }                                                                                          \
-        COMPACT(x, NULL, plan->d, guess, plan->values, plan->places, count);                       \
-        /* Between the guess and the largest candidate lies the exact threshold. */                \
-        low = guess;                                                                               \
-        high = plan->values[0];                                                                    \
-        for (int64_t i = 1; i < count; i++)                                                        \
-            high = plan->values[i] > high ? plan->values[i] : high;                                \
-        for (int step = 0; step < 40; step++) {                                                    \
-            float middle = low + 0.5f * (high - low);                                              \
+        /* Between the guess and the largest candidate lies the exact threshold: first where the   \
+         * tail of a normal distribution puts it, then between the sides by their counts. */       \
+        float high = INFINITY, wanted = (float)plan->k;                                            \
+        float above_low = (float)count, above_high = 0;                                            \
+        float middle = low + (many - logf(wanted)) * step;                                         \
+        for (int turn = 0; turn < MAX_STEPS; turn++) {                                             \
             if (!(middle > low && middle < high)) break;                                           \
             int64_t above = COUNT(plan->values, count, middle);                                    \
             if (above == plan->k) {                                                                \
                 COMPACT(plan->values, plan->places, count, middle, values, indices, plan->k);      \
                 return;                                                                            \
             }                                                                                      \
-            if (above > plan->k) low = middle;                                                     \
-            else high = middle;                                                                    \
+            if (above > plan->k) low = middle, above_low = (float)above;                           \
+            else high = middle, above_high = (float)above;                                         \
+            if (high < INFINITY) {                                                                 \
+                float part = (above_low - wanted) / (above_low - above_high);                      \
+                middle = low + (high - low) * (turn % 3 == 2 ? 0.5f : part);                       \
+            } else                                                                                 \
+                middle = low + 2 * (logf(above_low) - logf(wanted)) * step;                        \
         }                                                                                          \
-        /* Ties at the threshold: the lowest indices are kept. */                                  \
+        /* Ties at the threshold, NaN, infinity: the lowest indices are kept. */                   \
         for (int64_t i = 0; i < count; i++) plan->keys[i] = key_of(plan->values[i]);               \
         int32_t threshold = select_key(plan->keys, count, plan->k);                                \
         keep_exact(plan->values, plan->places, count, plan->k, threshold, values, indices);        \
@@ -173,8 +204,19 @@ static inline void stats_plain(const float *x, int64_t d, float *sum, float *squ
 
 static inline int64_t count_plain(const float *x, int64_t d, float t) {
     int32_t found = 0;
-    for (int64_t i = 0; i < d; i++) found += x[i] >= t;
+    for (int64_t i = 0; i < d; i++) found += !(x[i] < t);
     return found;
+}
+
+static inline int64_t collect_plain(const float *x, int64_t d, float t, float *values,
+                                    int32_t *places) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < d; i++) {
+        values[kept] = x[i];
+        places[kept] = (int32_t)i;
+        kept += !(x[i] < t);
+    }
+    return kept;
 }
 
 static inline void compact_plain(const float *x, const int32_t *places, int64_t d, float t,
@@ -183,11 +225,11 @@ static inline void compact_plain(const float *x, const int32_t *places, int64_t 
     for (int64_t i = 0; i < d && kept < n; i++) {
         values[kept] = x[i];
         indices[kept] = places ? places[i] : (int32_t)i;
-        kept += x[i] >= t;
+        kept += !(x[i] < t);
     }
 }
 
-DEFINE_ROW(row_plain, , stats_plain, count_plain, compact_plain)
+DEFINE_ROW(row_plain, , stats_plain, count_plain, collect_plain, compact_plain)
 
 #ifdef SP_X86
 
@@ -244,19 +286,19 @@ AVX2 static inline int64_t count_avx2(const float *x, int64_t d, float t) {
     int64_t i = 0;
     for (; i + 32 <= d; i += 32) {
         /* A comparison that holds is -1. */
-        c0 = _mm256_sub_epi32(c0, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i), level, _CMP_GE_OQ)));
-        c1 = _mm256_sub_epi32(c1, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 8), level, _CMP_GE_OQ)));
-        c2 = _mm256_sub_epi32(c2, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 16), level, _CMP_GE_OQ)));
-        c3 = _mm256_sub_epi32(c3, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 24), level, _CMP_GE_OQ)));
+        c0 = _mm256_sub_epi32(c0, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i), level, _CMP_NLT_UQ)));
+        c1 = _mm256_sub_epi32(c1, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 8), level, _CMP_NLT_UQ)));
+        c2 = _mm256_sub_epi32(c2, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 16), level, _CMP_NLT_UQ)));
+        c3 = _mm256_sub_epi32(c3, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i + 24), level, _CMP_NLT_UQ)));
     }
     for (; i + 8 <= d; i += 8)
-        c0 = _mm256_sub_epi32(c0, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i), level, _CMP_GE_OQ)));
+        c0 = _mm256_sub_epi32(c0, _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + i), level, _CMP_NLT_UQ)));
     c0 = _mm256_add_epi32(_mm256_add_epi32(c0, c1), _mm256_add_epi32(c2, c3));
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(c0), _mm256_extracti128_si256(c0, 1));
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
     int64_t found = _mm_cvtsi128_si32(s);
-    for (; i < d; i++) found += x[i] >= t;
+    for (; i < d; i++) found += !(x[i] < t);
     return found;
 }
 
@@ -268,7 +310,7 @@ AVX2 static inline void compact_avx2(const float *x, const int32_t *places, int6
     int64_t i = 0, kept = 0;
     for (; i + 8 <= d && kept + 8 <= n; i += 8, own = _mm256_add_epi32(own, eight)) {
         __m256 v = _mm256_loadu_ps(x + i);
-        unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, level, _CMP_GE_OQ));
+        unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, level, _CMP_NLT_UQ));
         if (!mask) continue;
         __m256i lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)packed_lanes[mask]));
         __m256i from = places ? _mm256_loadu_si256((const __m256i *)(places + i)) : own;
@@ -277,13 +319,35 @@ AVX2 static inline void compact_avx2(const float *x, const int32_t *places, int6
         kept += __builtin_popcount(mask);
     }
     for (; kept < n; i++)
-        if (x[i] >= t) {
+        if (!(x[i] < t)) {
             values[kept] = x[i];
             indices[kept++] = places ? places[i] : (int32_t)i;
         }
 }
 
-DEFINE_ROW(row_avx2, AVX2, stats_avx2, count_avx2, compact_avx2)
+/* Without a branch, which half of the vectors would take by surprise. */
+AVX2 static inline int64_t collect_avx2(const float *x, int64_t d, float t, float *values,
+                                        int32_t *places) {
+    __m256 level = _mm256_set1_ps(t);
+    __m256i own = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), eight = _mm256_set1_epi32(8);
+    int64_t i = 0, kept = 0;
+    for (; i + 8 <= d; i += 8, own = _mm256_add_epi32(own, eight)) {
+        __m256 v = _mm256_loadu_ps(x + i);
+        unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, level, _CMP_NLT_UQ));
+        __m256i lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)packed_lanes[mask]));
+        _mm256_storeu_ps(values + kept, _mm256_permutevar8x32_ps(v, lanes));
+        _mm256_storeu_si256((__m256i *)(places + kept), _mm256_permutevar8x32_epi32(own, lanes));
+        kept += __builtin_popcount(mask);
+    }
+    for (; i < d; i++) {
+        values[kept] = x[i];
+        places[kept] = (int32_t)i;
+        kept += !(x[i] < t);
+    }
+    return kept;
+}
+
+DEFINE_ROW(row_avx2, AVX2, stats_avx2, count_avx2, collect_avx2, compact_avx2)
 
 /* ---------- AVX-512 ---------- */
 
@@ -313,16 +377,16 @@ AVX512 static inline int64_t count_avx512(const float *x, int64_t d, float t) {
     __m512 level = _mm512_set1_ps(t);
     int64_t i = 0, found = 0;
     for (; i + 64 <= d; i += 64) {
-        uint64_t m0 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i), level, _CMP_GE_OQ);
-        uint64_t m1 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 16), level, _CMP_GE_OQ);
-        uint64_t m2 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 32), level, _CMP_GE_OQ);
-        uint64_t m3 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 48), level, _CMP_GE_OQ);
+        uint64_t m0 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i), level, _CMP_NLT_UQ);
+        uint64_t m1 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 16), level, _CMP_NLT_UQ);
+        uint64_t m2 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 32), level, _CMP_NLT_UQ);
+        uint64_t m3 = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 48), level, _CMP_NLT_UQ);
         found += __builtin_popcountll(m0 | m1 << 16 | m2 << 32 | m3 << 48);
     }
     for (; i < d; i += 16) {
         __mmask16 in = d - i >= 16 ? 0xffff : (__mmask16)((1u << (d - i)) - 1);
         __m512 v = _mm512_maskz_loadu_ps(in, x + i);
-        found += __builtin_popcount(_mm512_mask_cmp_ps_mask(in, v, level, _CMP_GE_OQ));
+        found += __builtin_popcount(_mm512_mask_cmp_ps_mask(in, v, level, _CMP_NLT_UQ));
     }
     return found;
 }
@@ -337,7 +401,7 @@ AVX512 static inline void compact_avx512(const float *x, const int32_t *places, 
     for (int64_t i = 0; i < d; i += 16, own = _mm512_add_epi32(own, sixteen)) {
         __mmask16 in = d - i >= 16 ? 0xffff : (__mmask16)((1u << (d - i)) - 1);
         __m512 v = _mm512_maskz_loadu_ps(in, x + i);
-        __mmask16 mask = _mm512_mask_cmp_ps_mask(in, v, level, _CMP_GE_OQ);
+        __mmask16 mask = _mm512_mask_cmp_ps_mask(in, v, level, _CMP_NLT_UQ);
         if (!mask) continue;
         __m512i from = places ? _mm512_maskz_loadu_epi32(in, places + i) : own;
         int found = __builtin_popcount(mask);
@@ -349,7 +413,24 @@ AVX512 static inline void compact_avx512(const float *x, const int32_t *places, 
     }
 }
 
-DEFINE_ROW(row_avx512, AVX512, stats_avx512, count_avx512, compact_avx512)
+AVX512 static inline int64_t collect_avx512(const float *x, int64_t d, float t, float *values,
+                                            int32_t *places) {
+    __m512 level = _mm512_set1_ps(t);
+    __m512i own = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i sixteen = _mm512_set1_epi32(16);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < d; i += 16, own = _mm512_add_epi32(own, sixteen)) {
+        __mmask16 in = d - i >= 16 ? 0xffff : (__mmask16)((1u << (d - i)) - 1);
+        __m512 v = _mm512_maskz_loadu_ps(in, x + i);
+        __mmask16 mask = _mm512_mask_cmp_ps_mask(in, v, level, _CMP_NLT_UQ);
+        _mm512_storeu_ps(values + kept, _mm512_maskz_compress_ps(mask, v));
+        _mm512_storeu_si512(places + kept, _mm512_maskz_compress_epi32(mask, own));
+        kept += __builtin_popcount(mask);
+    }
+    return kept;
+}
+
+DEFINE_ROW(row_avx512, AVX512, stats_avx512, count_avx512, collect_avx512, compact_avx512)
 
 #endif
 
@@ -396,9 +477,10 @@ static inline int64_t count_neon(const float *x, int64_t d, float t) {
     for (; i + 16 <= d; i += 16)
         /* A comparison that holds is -1. */
         for (int q = 0; q < 4; q++)
-            c[q] = vsubq_u32(c[q], vcgeq_f32(vld1q_f32(x + i + 4 * q), level));
-    int64_t found = vaddvq_u32(vaddq_u32(vaddq_u32(c[0], c[1]), vaddq_u32(c[2], c[3])));
-    for (; i < d; i++) found += x[i] >= t;
+            c[q] = vaddq_u32(c[q], vcltq_f32(vld1q_f32(x + i + 4 * q), level));
+    /* What lies below is counted, so that NaN does not. */
+    int64_t found = i + (int32_t)vaddvq_u32(vaddq_u32(vaddq_u32(c[0], c[1]), vaddq_u32(c[2], c[3])));
+    for (; i < d; i++) found += !(x[i] < t);
     return found;
 }
 
@@ -413,7 +495,7 @@ static inline void compact_neon(const float *x, const int32_t *places, int64_t d
     int64_t i = 0, kept = 0;
     for (; i + 4 <= d && kept + 4 <= n; i += 4, own = vaddq_s32(own, vdupq_n_s32(4))) {
         float32x4_t v = vld1q_f32(x + i);
-        unsigned mask = vaddvq_u32(vandq_u32(vcgeq_f32(v, level), bits));
+        unsigned mask = vaddvq_u32(vbicq_u32(bits, vcltq_f32(v, level)));
         if (!mask) continue;
         uint8x16_t lanes = vld1q_u8(packed_bytes[mask]);
         int32x4_t from = places ? vld1q_s32(places + i) : own;
@@ -422,13 +504,37 @@ static inline void compact_neon(const float *x, const int32_t *places, int64_t d
         kept += __builtin_popcount(mask);
     }
     for (; kept < n; i++)
-        if (x[i] >= t) {
+        if (!(x[i] < t)) {
             values[kept] = x[i];
             indices[kept++] = places ? places[i] : (int32_t)i;
         }
 }
 
-DEFINE_ROW(row_neon, , stats_neon, count_neon, compact_neon)
+static inline int64_t collect_neon(const float *x, int64_t d, float t, float *values,
+                                   int32_t *places) {
+    static const uint32_t bit_of[4] = {1, 2, 4, 8};
+    static const int32_t first_four[4] = {0, 1, 2, 3};
+    const uint32x4_t bits = vld1q_u32(bit_of);
+    const float32x4_t level = vdupq_n_f32(t);
+    int32x4_t own = vld1q_s32(first_four);
+    int64_t i = 0, kept = 0;
+    for (; i + 4 <= d; i += 4, own = vaddq_s32(own, vdupq_n_s32(4))) {
+        float32x4_t v = vld1q_f32(x + i);
+        unsigned mask = vaddvq_u32(vbicq_u32(bits, vcltq_f32(v, level)));
+        uint8x16_t lanes = vld1q_u8(packed_bytes[mask]);
+        vst1q_u8((uint8_t *)(values + kept), vqtbl1q_u8(vreinterpretq_u8_f32(v), lanes));
+        vst1q_u8((uint8_t *)(places + kept), vqtbl1q_u8(vreinterpretq_u8_s32(own), lanes));
+        kept += __builtin_popcount(mask);
+    }
+    for (; i < d; i++) {
+        values[kept] = x[i];
+        places[kept] = (int32_t)i;
+        kept += !(x[i] < t);
+    }
+    return kept;
+}
+
+DEFINE_ROW(row_neon, , stats_neon, count_neon, collect_neon, compact_neon)
 
 #endif
 
@@ -445,19 +551,20 @@ static double tail_quantile(double p) {
 SP_EXPORT int sp_topk_f32(const float *x, int64_t rows, int64_t stride, int64_t d, int64_t k,
                           float *values, int32_t *indices, int level) {
     if (rows < 0 || d < 1 || k < 1 || k > d || d > INT32_MAX) return SP_BAD_ARGUMENT;
-    plan_t plan = {.d = d, .k = k};
-    plan.slack = k / 4 > 24 ? k / 4 : 24;
-    double share = ((double)k + 0.5 * (double)plan.slack) / (double)d;
+    plan_t plan = {.d = d, .k = k, .rest = 1};
+    /* Counts scatter by about the root of k, so few guesses of three roots more come out short. */
+    plan.slack = 4 + (int64_t)(3 * sqrt((double)k));
+    plan.most = k + 6 * plan.slack;
+    double share = (double)(k + plan.slack) / (double)d;
     if (share > 0.95) share = 0.95;
     plan.z = (float)tail_quantile(share);
     plan.hazard = (float)(exp(-0.5 * (double)plan.z * (double)plan.z) / 2.5066282746 / share);
-    int64_t room = k + plan.slack + 16;
-    plan.values = malloc((size_t)room * sizeof(float));
-    plan.places = malloc((size_t)room * sizeof(int32_t));
-    plan.keys = malloc((size_t)(d > room ? d : room) * sizeof(int32_t));
+    plan.values = malloc((size_t)(d + PAD) * sizeof(float));
+    plan.places = malloc((size_t)(d + PAD) * sizeof(int32_t));
+    plan.keys = malloc((size_t)d * sizeof(int32_t));
     int status = SP_OK;
     if (!plan.values || !plan.places || !plan.keys) status = SP_NO_MEMORY;
-    void (*row)(const float *, const plan_t *, float *, int32_t *) = row_plain;
+    void (*row)(const float *, plan_t *, float *, int32_t *) = row_plain;
 #ifdef SP_X86
     if (level >= SP_AVX512) row = row_avx512;
     else if (level >= SP_AVX2) row = row_avx2;
