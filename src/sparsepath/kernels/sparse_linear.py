@@ -45,7 +45,7 @@ class InputMajor(NamedTuple):
     @property
     def n_inputs(self) -> int:
         """Rows."""
-        return len(self.rows)
+        return self.rows.shape[0]
 
     @property
     def n_bytes(self) -> int:
@@ -106,21 +106,29 @@ def sparse_linear(
             f"{weight.n_outputs} outputs, bias {None if bias is None else tuple(bias.shape)}",
             hint="give one index for each value, and one bias for each output",
         )
+    k = values.shape[-1]
+    n_rows = values.shape[:-1].numel()
+    is_dense = k >= DENSE_FROM[weight.form] * weight.n_inputs or n_rows > MAX_ROWS
+    if not is_dense and library() is not None:
+        return _by_library(values, indices, weight, bias, level)
+    _check_places(indices, weight)
+    output = _by_torch(values.reshape(-1, k), indices.reshape(-1, k), weight, is_dense=is_dense)
+    output = output if bias is None else output + bias
+    return output.view(*values.shape[:-1], weight.n_outputs)
+
+
+def _check_places(indices: Tensor, weight: InputMajor) -> None:
+    """See that every index is one of the matrix.
+
+    Raises:
+        ShapeError: if not.
+    """
     if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < weight.n_inputs:
         raise ShapeError(
             f"indices from {int(indices.min())} to {int(indices.max())} for {weight.n_inputs} "
             "inputs",
             hint="give the places of the entries in their row",
         )
-    k = values.shape[-1]
-    flat, places = values.reshape(-1, k), indices.reshape(-1, k)
-    is_dense = k >= DENSE_FROM[weight.form] * weight.n_inputs or len(flat) > MAX_ROWS
-    if is_dense or library() is None:
-        output = _by_torch(flat, places, weight, is_dense=is_dense)
-        output = output if bias is None else output + bias
-    else:
-        output = _by_library(flat, places, weight, bias, level)
-    return output.view(*values.shape[:-1], weight.n_outputs)
 
 
 def _by_torch(values: Tensor, indices: Tensor, weight: InputMajor, *, is_dense: bool) -> Tensor:
@@ -147,25 +155,31 @@ def _by_library(
     """Let the C kernel read the rows."""
     native = library()
     assert native is not None
-    values, places = values.float().contiguous(), indices.int().contiguous()
+    if indices.dtype != torch.int32:
+        # What is no int32 must not become an index that is in the matrix.
+        indices = indices.clamp(-1, weight.n_inputs).int()
+    values, places = values.float().contiguous(), indices.contiguous()
     bias = None if bias is None else bias.float().contiguous()
-    output = torch.empty(len(values), weight.n_outputs)
+    rows, shape = weight.rows, values.shape
+    output = torch.empty(*shape[:-1], weight.n_outputs)
     status = native.sp_gather(
-        _pointer(weight.rows),
-        ctypes.c_int(KINDS[weight.form]),
-        ctypes.c_int64(weight.rows.stride(0) * weight.rows.element_size()),
+        _pointer(rows),
+        KINDS[weight.form],
+        ctypes.c_int64(rows.stride(0) * rows.element_size()),
         _pointer(weight.scales),
-        ctypes.c_int64(weight.n_inputs),
+        ctypes.c_int64(rows.shape[0]),
         ctypes.c_int64(weight.n_outputs),
         _pointer(values),
         _pointer(places),
-        ctypes.c_int64(len(values)),
-        ctypes.c_int64(values.shape[1]),
+        ctypes.c_int64(shape[:-1].numel()),
+        ctypes.c_int64(shape[-1]),
         _pointer(bias),
         _pointer(output),
-        ctypes.c_int(int((best_level() if level is None else level) or 0)),
+        int((best_level() if level is None else level) or 0),
     )
-    assert status == 0, f"the native product ended with {status}"
+    if status != 0:  # indices are looked at there; another fault is none that a caller can make
+        _check_places(indices, weight)
+        raise AssertionError(f"the native product ended with {status}")
     return output
 
 

@@ -41,6 +41,7 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
+@lru_cache(maxsize=1)
 def best_level() -> Level | None:
     """Say what the processor can do; None without the library."""
     found = library()
