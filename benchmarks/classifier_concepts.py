@@ -1,6 +1,6 @@
 """A real classifier made sparse: what that costs, how well its neurons are named, what they decide.
 
-    python benchmarks/classifier_concepts.py ENCODER --data DATA [--k 96] [--seeds 0 1 2]
+    python benchmarks/classifier_concepts.py ENCODER --data DATA [--site SITE] [--k K] [--by RULE]
 
 ENCODER, such as MiniLM, is fine-tuned on Banking77; the classifier is then converted, and beside
 that healed equally but densely. All figures are of the 3,080 test rows, which nothing was fitted to
@@ -24,7 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from _trainings import Done, gain_row, train_once
+from _trainings import Done, gain_row, rows_of_others, train_once
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
 from sparsepath.artifacts.catalogue_schema import CatalogueFacts
 from sparsepath.artifacts.healing import HEALING_FILE, HealingFile
@@ -66,7 +66,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("encoder")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--site", choices=["block_out", "mlp_hidden"], default="block_out")
     parser.add_argument("--k", type=int, default=96)
+    parser.add_argument("--by", choices=["value", "magnitude"], default="value")
     parser.add_argument("--steps", type=int, default=400, help="of the fine-tuning")
     parser.add_argument("--healing", type=int, default=300, help="steps")
     parser.add_argument("--texts", type=int, default=100, help="that are explained")
@@ -74,7 +76,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks/classifier_concepts"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = told(given, [studied(seed, given) for seed in given.seeds])
+    found = [studied(seed, given) for seed in given.seeds]
+    rows = [*rows_of_others(RESULTS, [case_of(given)]), *told(given, found)]
     write_rows(RESULTS, rows)
     print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
 
@@ -98,14 +101,14 @@ def studied(seed: int, given: argparse.Namespace) -> Found:
     healed = [*rows, *steps(given.healing), "train.batch_size=32"]
     recipe = conversion(base, table, {}, changes=healed)
     dense = train_once(recipe, given.runs / f"dense-{given.healing}-{seed}")
-    out = given.runs / f"k{given.k}-{given.healing}-{seed}"
+    out = given.runs / f"{given.site}-{given.k}-{given.by}-{given.healing}-{seed}"
     if not (out / MODEL_FOLDER / HEALING_FILE).exists():
         asked = {
             "model": str(base),
             "data": table,
             "out": str(out),
-            "sites": {"block_out": given.k},
-            "changes": healed,
+            "sites": {given.site: given.k},
+            "changes": [*healed, f"topk.by={given.by}"],
         }
         print(f"{time.strftime('%H:%M:%S')} {out.name}", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(asked)], check=True,
@@ -133,12 +136,17 @@ def questions(given: argparse.Namespace, seed: int) -> list[str]:
     return [texts[number] for number in drawn]
 
 
+def case_of(given: argparse.Namespace) -> str:
+    """Name what is measured."""
+    return f"Banking77, {given.site} {given.k} by {given.by}"
+
+
 def told(given: argparse.Namespace, found: list[Found]) -> list[BenchmarkRow]:
     """Put the figures into rows."""
     stages = [{stage.name: stage for stage in one.healing.stages} for one in found]
     after = [stage["healed"].accuracy for stage in stages]
     dense = [one.dense.scores["accuracy"] for one in found]
-    case = f"Banking77, block_out {given.k}"
+    case = case_of(given)
     least = found[0].catalogue.least_score
     named = f"mean over live neurons; {least} makes a label"
 
