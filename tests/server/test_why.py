@@ -174,6 +174,12 @@ def test_a_token_is_explained_and_its_card_replays(lm: Client) -> None:
     assert "three" not in json.dumps(record)
 
 
+def test_a_site_where_nothing_is_active_is_refused(lm: Client) -> None:
+    reply = lm.ask("POST", WHY, {"text": "one two", "site": "L02.attn_out"})
+    assert (reply.status, reply.json["error"]["code"]) == (422, "cannot_be_done")
+    assert "L02.attn_out" in reply.json["error"]["message"]
+
+
 def test_a_token_that_there_is_not_is_refused(lm: Client) -> None:
     reply = lm.ask("POST", WHY, {"text": "one", "target": "zebra"})
     assert (reply.status, reply.json["error"]["code"]) == (422, "cannot_be_done")
