@@ -194,12 +194,20 @@ def test_a_changed_language_model_is_not_explained(lm: Client) -> None:
     assert (reply.status, reply.json["error"]["code"]) == (409, "model_changed")
 
 
-def test_a_process_that_died_is_started_again(classifier: Client) -> None:
+def test_a_process_that_died_is_started_again_without_secrets(
+    classifier: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARSEPATH_DATABASE", "postgresql://me:secret@host/log")
+    assert classifier.ask("POST", WHY, {"text": TEXT}).status == 200
     process = classifier.service.explainer._process
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
     assert classifier.ask("POST", WHY, {"text": TEXT}).status == 200
-    assert classifier.service.explainer._process is not process
+    begun = classifier.service.explainer._process
+    assert begun is not None
+    assert begun is not process
+    if (environment := Path(f"/proc/{begun.pid}/environ")).exists():
+        assert b"me:secret" not in environment.read_bytes()
 
 
 def test_a_changed_model_is_not_explained(folder: Path, tmp_path: Path) -> None:
@@ -229,6 +237,7 @@ def test_without_torch_the_server_says_what_to_install(
 def test_a_process_nobody_asks_ends_and_so_does_one_whose_client_left(folder: Path) -> None:
     question = {
         "kind": "label", "model": str(folder), "text": TEXT, "target": None, "against": None,
+        "threads": 1,
     }  # fmt: skip
 
     async def both() -> None:

@@ -1,18 +1,21 @@
 """Explanations in a process of their own, for programs that do without torch themselves.
 
 Reads one line of JSON a request on standard input and writes one line a reply; ends when its input
-does. A request holds `kind` (`label` or `token`), `model` (a folder), `text`, and, if asked for,
-`target`, `against`, `place` (`L02.mlp_hidden`) and `contrast`. A reply holds `explanation` (as
-`sparsepath explain --json` prints it), `verdict` (whether it held in its own test), of a label
-`folder` (what was looked into), of a token `card`; or `error` and `fix`, where `is_asked_wrong`
-says whose fault it is.
+does. A request holds `kind` (`label` or `token`), `model` (a folder), `threads`, `text`, and, each
+possibly null, `target`, `against`, `place` (`L02.mlp_hidden`) and `contrast`. A reply holds
+`explanation` (as `sparsepath explain --json` prints it), `verdict` (whether it held in its own
+test), of a label `folder` (what was looked into), of a token `card`; or `error` and `fix`, where
+`is_asked_wrong` says whose fault it is.
 """
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from sparsepath.artifacts.neuron import read_place
 from sparsepath.errors import ConfigError, DataError, SparsepathError
@@ -25,6 +28,8 @@ from sparsepath.pathways.next_token import Asked
 def main() -> None:
     """Answer until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
+    if hasattr(os, "nice"):
+        os.nice(10)  # answers come before explanations
     for line in sys.stdin:
         sys.stdout.write(json.dumps(reply(json.loads(line))) + "\n")
         sys.stdout.flush()
@@ -36,6 +41,7 @@ def reply(asked: dict[str, Any]) -> dict[str, Any]:
     Args:
         asked: its content.
     """
+    torch.set_num_threads(asked["threads"])
     try:
         return _KINDS[asked["kind"]](asked)
     except SparsepathError as err:

@@ -10,6 +10,8 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from typing import Any, Final, final
 
+from sparsepath.server.jobs.process import without_secrets
+
 _LINE: Final = 1 << 26
 """Bytes of a reply, at most."""
 
@@ -91,6 +93,6 @@ async def start_lines(module: str, *arguments: str) -> LineProcess:
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", module, *arguments,
-        stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LINE,
+        stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LINE, env=without_secrets(),
     )  # fmt: skip
     return LineProcess(process)

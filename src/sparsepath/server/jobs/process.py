@@ -64,8 +64,7 @@ def start(folder: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
         OSError: if that is not possible.
     """
     (folder / EXIT).unlink(missing_ok=True)
-    environment = {key: value for key, value in os.environ.items() if key not in _HIDDEN}
-    environment["PYTHONUNBUFFERED"] = "1"
+    environment = without_secrets() | {"PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-I", str(_CHILD), str(folder), str(_NICE), *command],
         stdin=subprocess.DEVNULL,
@@ -74,6 +73,11 @@ def start(folder: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
         env=environment,
         start_new_session=True,
     )
+
+
+def without_secrets() -> dict[str, str]:
+    """Give this process's environment without what others need not know."""
+    return {key: value for key, value in os.environ.items() if key not in _HIDDEN}
 
 
 def send(marked: str | None, number: signal.Signals) -> None:

@@ -122,7 +122,9 @@ async def _asked(
     """Let a model be looked into; where it lies on the server's disk is not told."""
     folder = str(model.folder)
     try:
-        return await service.explainer.explain({"model": folder, **question})
+        return await service.explainer.explain(
+            {"model": folder, "threads": model.threads, **question}
+        )
     except Problem as problem:
         message, fix = (
             said.replace(folder, "the model") for said in (problem.message, problem.fix)
