@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from sparsepath.artifacts.catalogue import Catalogue
-from sparsepath.artifacts.decision import read_card
+from sparsepath.artifacts.decision import read_card, text_sha256
 from sparsepath.artifacts.neuron import Neuron, read_place
 from sparsepath.cli.main import main
 from sparsepath.concepts.build import build_catalogue
@@ -95,6 +95,19 @@ def test_another_outcome_is_told(model: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "1 figures" in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_card_that_knows_no_token_numbers_is_seen_again(model: Path, tmp_path: Path) -> None:
+    """As they were written before cards held numbers: neither in the question nor in the hash."""
+    asked = Asked(target="one", against="two")
+    card = card_of(model, explain_token(model, TEXT, asked), asked)
+    plain = card.model_dump(mode="json", by_alias=True, exclude={"content_sha256"})
+    for part in (plain["question"], plain["evidence"]):
+        del part["target_id"], part["against_id"]
+    digest = text_sha256(json.dumps(plain, sort_keys=True, ensure_ascii=False))
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(plain | {"content_sha256": digest}), encoding="utf-8")
+    assert replay(model, read_card(path)) == []
 
 
 def test_a_changed_card_is_refused(model: Path, tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ class DecisionCard(Artifact):
     def own_sha256(self) -> str:
         """Hash everything but the hash."""
         told = self.model_dump(mode="json", by_alias=True, exclude={"content_sha256"})
+        if self.question.target_id is None and self.question.against_id is None:
+            for name in ("target_id", "against_id"):  # an older card's hash does not know them
+                del told["question"][name]
         return text_sha256(json.dumps(told, sort_keys=True, ensure_ascii=False))
 
 

@@ -184,11 +184,6 @@ def explain_next_token(
     ids, texts = _encoded(loaded, text)
     decided = question_of(loaded, ids, asked)
     (layer, site), (target, against) = decided.place, decided.question
-    if decided.n_active == 0:
-        raise ConfigError(
-            f"every entry at L{layer:02d}.{site} is zero in this text, so none decides",
-            hint="ask about another layer or site",
-        )
     named = choose(decided, asked.share)
     swapped = None if asked.contrast is None else _swapped(loaded, asked.contrast, decided)
     generator = torch.Generator().manual_seed(asked.seed)

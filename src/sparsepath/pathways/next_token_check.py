@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from sparsepath.artifacts.neuron import Site
+from sparsepath.errors import ConfigError
 from sparsepath.pathways.explain_check import Verdict
 from sparsepath.trace.frozen import Reading, Scales, held_norms, reading
 
@@ -113,7 +114,16 @@ def choose(decided: Decided, share: float) -> list[int]:
 
     Returns:
         Places over [T x D], strongest first; at least one.
+
+    Raises:
+        ConfigError: if every entry is zero.
     """
+    if decided.n_active == 0:
+        layer, site = decided.place
+        raise ConfigError(
+            f"every entry at L{layer:02d}.{site} is zero in this text, so none decides",
+            hint="ask about another layer or site",
+        )
     sign = 1.0 if decided.margin >= 0 else -1.0
     scores = decided.scores[decided.place].flatten() * sign
     active = decided.active

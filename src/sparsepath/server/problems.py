@@ -81,6 +81,16 @@ def from_error(err: SparsepathError) -> Problem:
     return Problem(status, code, err.message, fix=err.hint)
 
 
+def model_changed() -> Problem:
+    """Tell a client that the folder no longer holds the model that answers."""
+    return Problem(
+        409,
+        "model_changed",
+        "the model's folder changed after it was loaded",
+        fix="ask who runs this server to start it again",
+    )
+
+
 def add_handlers(app: FastAPI) -> None:
     """Let every failure of an app end in the same shape."""
     app.add_exception_handler(Problem, _problem)

@@ -7,7 +7,7 @@ from sparsepath.errors import ModelError, RunError
 from sparsepath.server.classifier import Classifier
 from sparsepath.server.folder_watch import FolderWatch
 from sparsepath.server.language import LanguageModel
-from sparsepath.server.problems import Problem
+from sparsepath.server.problems import Problem, model_changed
 from sparsepath.server.steering.subject import Subject, subject_of
 from sparsepath.server.steering.trials import Trials
 
@@ -57,9 +57,4 @@ async def check_unchanged(watch: FolderWatch) -> None:
     """
     await watch.look()
     if watch.is_changed:
-        raise Problem(
-            409,
-            "model_changed",
-            "the model's folder changed after it was loaded",
-            fix="ask who runs this server to start it again",
-        )
+        raise model_changed()

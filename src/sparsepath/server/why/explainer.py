@@ -12,6 +12,7 @@ from sparsepath.errors import MissingExtraError
 from sparsepath.server.line_process import LineProcess, ProcessFailure, start_lines
 from sparsepath.server.logs import log
 from sparsepath.server.problems import Problem
+from sparsepath.server.turns import Turns
 
 WORKER: Final = "sparsepath.evaluate.explain_worker"
 
@@ -42,8 +43,7 @@ class Explainer:
         Args:
             idle_s: seconds without a text after which the process is ended.
         """
-        self._turn = asyncio.Lock()
-        self._n_waiting, self._idle_s = 0, idle_s
+        self._turns, self._idle_s = Turns(MOST_WAITING, retry_s=10), idle_s
         self._process: LineProcess | None = None
         self._ending: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,20 +65,8 @@ class Explainer:
             raise MissingExtraError(
                 "what is inside a model is read with torch, which this server lacks", extra="train"
             )
-        if self._n_waiting >= MOST_WAITING:
-            raise Problem(
-                429,
-                "busy",
-                f"{self._n_waiting} texts wait to be explained",
-                fix="ask again in a moment",
-                headers={"Retry-After": "10"},
-            )
-        self._n_waiting += 1
-        try:
-            async with self._turn:
-                content = await self._asked(asked)
-        finally:
-            self._n_waiting -= 1
+        async with self._turns.turn():
+            content = await self._asked(asked)
         if "error" not in content:
             return content
         status, code = (
@@ -114,7 +102,7 @@ class Explainer:
                 "the explanation was not finished; this machine may lack memory",
                 fix="ask again, with a shorter text",
             ) from err
-        except BaseException:  # cancelled: its reply would be taken for the next one's
+        except asyncio.CancelledError:  # its reply would be taken for the next one's
             await self.close()
             raise
         self._ending = asyncio.get_running_loop().call_later(self._idle_s, self._rest)
@@ -134,7 +122,7 @@ class Explainer:
     def _rest(self) -> None:
         """End the process, since nobody asks."""
         self._ending = None
-        if not self._turn.locked():
+        if not self._turns.is_taken:
             task = asyncio.create_task(self.close())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -15,7 +15,7 @@ from sparsepath.server.classifier import Classifier
 from sparsepath.server.language import LanguageModel
 from sparsepath.server.library import Place
 from sparsepath.server.models import name_of
-from sparsepath.server.problems import Problem
+from sparsepath.server.problems import Problem, model_changed
 from sparsepath.server.service import Served, Service
 from sparsepath.server.snapshot import signature
 from sparsepath.server.waiting import while_connected
@@ -107,7 +107,7 @@ async def _token(service: Service, asked: ExplainAsked) -> dict[str, Any]:
     model = service.writing.choose([asked.text]).model
     content = await _asked(service, model, {"kind": "token", **_question(asked)})
     if content["card"]["model_sha256"] != model.sha256:
-        raise _changed()
+        raise model_changed()
     place = _catalogue(service, model.folder.resolve())
     name = None if place is None else place.name
     told = told_token(content, name) | {"model": name_of(model).model_dump()}
@@ -166,16 +166,7 @@ async def _see_unchanged(model: Classifier) -> None:
         Problem: if they do not.
     """
     if await asyncio.to_thread(signature, model.folders) != model.signature:
-        raise _changed()
-
-
-def _changed() -> Problem:
-    return Problem(
-        409,
-        "model_changed",
-        "the model's folder changed after it was loaded",
-        fix="ask who runs this server to start it again",
-    )
+        raise model_changed()
 
 
 def _catalogue(service: Service, folder: Path) -> Place | None:

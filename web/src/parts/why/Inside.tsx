@@ -2,6 +2,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { get, post, type Schemas } from "../../api/client";
 import { linkTo } from "../../lib/address";
+import { mean } from "../../lib/mean";
 import { useWords } from "../../words";
 import { Command } from "../Command";
 import { Trouble } from "../Notice";
@@ -159,6 +160,3 @@ function UnitName({ unit, catalogue }: { unit: Schemas["UnitOut"]; catalogue: st
     </>
   );
 }
-
-export const mean = (values: readonly number[]): number =>
-  values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;

@@ -1,3 +1,4 @@
+import { mean } from "../../lib/mean";
 import { useWords } from "../../words";
 
 export interface ShareRow {
@@ -13,9 +14,8 @@ export function ShareTest({ rows }: { rows: readonly ShareRow[] }) {
   const told = (shares: ShareRow["shares"]): string => {
     if (typeof shares === "number") return f.percent(shares, 0);
     if (!shares.length) return f.percent(null);
-    const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
     const low = f.percent(Math.min(...shares), 0);
-    return `${f.percent(mean, 0)} (${low} \u2026 ${f.percent(Math.max(...shares), 0)})`;
+    return `${f.percent(mean(shares), 0)} (${low} \u2026 ${f.percent(Math.max(...shares), 0)})`;
   };
   return (
     <table className="shares">

@@ -1,11 +1,11 @@
 import { Link } from "wouter";
 import type { Schemas } from "../../api/client";
 import { linkTo } from "../../lib/address";
+import { mean } from "../../lib/mean";
 import { saveJson } from "../../lib/save";
 import { useWords } from "../../words";
 import { Command } from "../Command";
 import { HeatedText } from "./HeatedText";
-import { mean } from "./Inside";
 import { NeuronName } from "./NeuronName";
 import { ScoreBars } from "./ScoreBars";
 import { ShareTest, type ShareRow } from "./ShareTest";
