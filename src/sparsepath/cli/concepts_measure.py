@@ -70,10 +70,11 @@ def measure_command(
 ) -> None:
     """Measure how well the neurons of MODEL stand for the concepts of DATA.
 
-    DATA is a labelled table for sparse-probing, absorption and tpp, with --attribute also for scr
-    and disentanglement; sparsity and loss-recovered take a corpus too. A file that ends in .csv or
-    .tsv, or of which a column is named, is a table. Features are chosen on training rows and judged
-    on others.
+    MODEL is a language model or a text classifier, sparse or dense. DATA is a labelled table for
+    sparse-probing, absorption and tpp, with --attribute also for scr and disentanglement; sparsity
+    and loss-recovered of a language model take a corpus too. A file that ends in .csv or .tsv, or
+    of which a column is named, is a table. Features are chosen on training rows and judged on
+    others.
 
     \b
     Example:

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparsepath.artifacts.catalogue import stamp_files
-from sparsepath.artifacts.neuron import SITES, Site
+from sparsepath.artifacts.neuron import Site
 from sparsepath.concepts.directions import Directions
 from sparsepath.concepts.options import CatalogueOptions
 from sparsepath.concepts.record import Source, Tell, strongest
@@ -33,8 +33,9 @@ from sparsepath.data.tables import read_table, read_texts
 from sparsepath.errors import ConfigError, DataError, ModelError
 from sparsepath.models.families import encoder_sites
 from sparsepath.models.save import load_classifier
-from sparsepath.models.topk_classifier import SparseLayer, sparse_sites
+from sparsepath.models.topk_classifier import sparse_sites
 from sparsepath.trace.batches import bucketed_batches, encode_texts
+from sparsepath.trace.encoder_hidden import sparse_encoder_places, watch_encoder
 from sparsepath.trace.hidden import Seen, SitePlace
 
 BATCH = 32
@@ -61,30 +62,22 @@ class ClassifierSubject(Subject):
         self.folder = folder
         self.files = stamp_files(folder)
         self.model, self.tokenizer = load_classifier(folder)
-        found = sparse_sites(self.model)
-        if not found:
+        known = sparse_encoder_places(self.model)
+        if not known:
             raise ModelError(
                 f"{folder} is a dense classifier: every neuron fires at every token",
                 hint=f"make it sparse with: sparsepath convert {folder} TABLE --k K",
             )
-        names = {site.site for site in found}
-        known: list[Site] = [site for site in SITES if site in names]
-        wanted = sites or known[:1]
-        missing = [site for site in wanted if site not in known]
-        if missing:
-            raise ConfigError(
-                f"the model is not sparse at {missing[0]}",
-                hint=f"choose among its sparse sites: {', '.join(known)}",
-            )
-        self._sites = {place_of(self, s): s for s in found if s.site in wanted}
-        self.places = sorted(self._sites, key=lambda place: (place.site, place.layer))
+        self.places = sparse_encoder_places(self.model, sites or (known[0].site,))
 
     @property
     def is_two_sided(self) -> bool:
         """Whether entries are kept by magnitude."""
+        looked_at = {place.site for place in self.places}
         return any(
             site.topk.by == "magnitude" and not site.topk.is_positive
-            for site in self._sites.values()
+            for site in sparse_sites(self.model)
+            if site.site in looked_at
         )
 
     @property
@@ -139,24 +132,8 @@ class ClassifierSubject(Subject):
     @contextmanager
     def watch(self, seen: Seen) -> Iterator[None]:
         """Call `seen` with what each place keeps, [B, tokens, W], in every pass meanwhile."""
-        handles = [
-            site.topk.register_forward_hook(
-                lambda _module, _inputs, output, place=place: seen(place, output)
-            )
-            for place, site in self._sites.items()
-        ]
-        try:
+        with watch_encoder(self.model, self.places, seen):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
-def place_of(subject: ClassifierSubject, site: SparseLayer) -> SitePlace:
-    """Describe a sparse site; layers have the numbers of the first ancestor."""
-    layer = int(subject.model.config.layers[site.layer]["source"])
-    name: Site = "mlp_hidden" if site.site == "mlp_hidden" else "block_out"
-    return SitePlace(layer, name, site.topk.width, site.topk.k)
 
 
 def classifier_subject(folder: Path, options: CatalogueOptions) -> ClassifierSubject:

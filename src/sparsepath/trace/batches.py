@@ -4,6 +4,7 @@ Shape letters: B examples, T tokens of the longest example in a batch.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -41,15 +42,27 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) ->
         texts: any texts, empty ones too.
         max_length: most tokens per text, special tokens included.
     """
-    truncation, padding = tokenizer.truncation, tokenizer.padding
-    try:
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
+    with cutting(tokenizer, max_length):
         encoded: list[list[int]] = []
         for start in range(0, len(texts), TEXTS_PER_CALL):
             chunk = list(texts[start : start + TEXTS_PER_CALL])
             encoded += [list(x.ids) for x in tokenizer.encode_batch(chunk)]
         return encoded
+
+
+@contextmanager
+def cutting(tokenizer: Tokenizer, max_length: int) -> Iterator[None]:
+    """Let a tokenizer cut texts, and not fill them up, while the context lasts.
+
+    Args:
+        tokenizer: its own truncation and padding are set aside.
+        max_length: most tokens per text, special tokens included; those stay.
+    """
+    truncation, padding = tokenizer.truncation, tokenizer.padding
+    try:
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length)
+        yield
     finally:
         tokenizer.no_truncation()
         if truncation is not None:

@@ -1,11 +1,8 @@
 """Measure the features of a model: which sites, which texts, which figures."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
-
-from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
 from sparsepath.artifacts.feature_metrics import (
     METRICS,
@@ -15,36 +12,26 @@ from sparsepath.artifacts.feature_metrics import (
     Metric,
     MetricRow,
 )
-from sparsepath.artifacts.model_files import locate_language_model, weights_sha256
+from sparsepath.artifacts.model_files import weights_sha256
 from sparsepath.artifacts.provenance import now_utc, package_versions
 from sparsepath.errors import ConfigError
 from sparsepath.evaluate.features.absorption import feature_absorption
 from sparsepath.evaluate.features.data import Texts, corpus_texts, table_texts
 from sparsepath.evaluate.features.disentangle import disentanglement
 from sparsepath.evaluate.features.figures import Figure
-from sparsepath.evaluate.features.latents import latent_reader
 from sparsepath.evaluate.features.loss import loss_recovered
 from sparsepath.evaluate.features.options import MeasureOptions
 from sparsepath.evaluate.features.probing import sparse_probing
-from sparsepath.evaluate.features.read import Entries, Reader, SiteRead, read_features
+from sparsepath.evaluate.features.read import SiteRead, read_features
 from sparsepath.evaluate.features.removal import spurious_removal, targeted_perturbation
 from sparsepath.evaluate.features.sparsity import sparsity
-from sparsepath.models.language_folder import load_language_model
-from sparsepath.trace.hidden import SitePlace, dense_places, sparse_places
+from sparsepath.evaluate.features.subject import Subject, open_subject
 
 Say = Callable[[str], None]
 """Called with a sentence on what is done."""
 
 TABLES = (".csv", ".tsv")
 """Endings, also packed, by which a file is taken for a labelled table without being told."""
-
-
-class Subject(NamedTuple):
-    """A model and where its features are read."""
-
-    model: PreTrainedModel
-    tokenizer: Tokenizer
-    readers: Sequence[Reader]
 
 
 def measure_concepts(
@@ -54,11 +41,12 @@ def measure_concepts(
     *,
     say: Say = lambda _text: None,
 ) -> FeatureMetrics:
-    """Measure how well the neurons of a language model stand for concepts.
+    """Measure how well the neurons of a model stand for concepts.
 
     Args:
-        model: folder of a TopK language model, or of a dense one, or of a training.
-        data: a labelled table, or a corpus as `data.source` of a recipe; see `wanted_metrics`.
+        model: folder of a TopK language model or classifier, or of a dense one, or of a training.
+        data: a labelled table, or, for a language model, a corpus as `data.source` of a recipe; see
+            `wanted_metrics`.
         options: other than the usual ones.
         say: told what is done.
 
@@ -72,23 +60,16 @@ def measure_concepts(
     """
     options = options or MeasureOptions()
     metrics = wanted_metrics(str(data), options)
-    folder = locate_language_model(Path(model))
-    loaded = load_language_model(folder)
-    if options.autoencoder is None:
-        readers, is_sparse = _readers(loaded.model, options)
+    opened = open_subject(Path(model), options)
+    subject, folder = opened.subject, opened.folder
+    options = replace(options, length=opened.length)
+    if opened.is_classifier:
+        metrics = _of_classifiers(metrics, options)
+    is_corpus = set(metrics) <= set(OF_TEXT) and not _is_table(str(data), options)
+    if is_corpus and not opened.is_classifier:
+        texts = corpus_texts(subject.tokenizer, str(data), options)
     else:
-        readers, is_sparse = [latent_reader(options.autoencoder, loaded.model, folder)], True
-    subject = Subject(loaded.model, loaded.tokenizer, readers)
-    longest = int(loaded.model.config.max_position_embeddings)
-    if options.length > longest:
-        raise ConfigError(
-            f"--length {options.length}, but the model reads {longest} tokens",
-            hint=f"choose at most {longest}",
-        )
-    if set(metrics) <= set(OF_TEXT) and not _is_table(str(data), options):
-        texts = corpus_texts(loaded.tokenizer, str(data), options)
-    else:
-        texts = table_texts(loaded.tokenizer, Path(data), options)
+        texts = table_texts(subject.tokenizer, Path(data), options)
     rows = measure_features(subject, texts, metrics, options, say)
     labelled = texts.labelled
     return FeatureMetrics(
@@ -100,8 +81,8 @@ def measure_concepts(
         n_test=None if labelled is None else len(labelled.test),
         labels=() if labelled is None else labelled.names,
         length=options.length,
-        k={reader.place.site: reader.place.k for reader in readers},
-        is_sparse=is_sparse,
+        k={reader.place.site: reader.place.k for reader in subject.readers},
+        is_sparse=opened.is_sparse,
         dense_k=options.dense_k,
         autoencoder=None if options.autoencoder is None else str(options.autoencoder),
         rows=tuple(rows),
@@ -110,6 +91,20 @@ def measure_concepts(
         created=now_utc(),
         versions=package_versions(),
     )
+
+
+def _of_classifiers(metrics: tuple[Metric, ...], options: MeasureOptions) -> tuple[Metric, ...]:
+    """Leave out what is defined by the next token.
+
+    Raises:
+        ConfigError: if it was asked for.
+    """
+    if "loss-recovered" in options.metrics:
+        raise ConfigError(
+            "loss-recovered is of language models, and this is a classifier",
+            hint="leave it out; what conversion cost a classifier stands in its folder's healing",
+        )
+    return tuple(metric for metric in metrics if metric != "loss-recovered")
 
 
 def _is_table(data: str, options: MeasureOptions) -> bool:
@@ -139,49 +134,6 @@ def wanted_metrics(data: str, options: MeasureOptions) -> tuple[Metric, ...]:
     if not _is_table(data, options):
         return OF_TEXT
     return tuple(m for m in METRICS if m not in OF_TWO_LABELS or options.attribute is not None)
-
-
-def _readers(model: PreTrainedModel, options: MeasureOptions) -> tuple[list[Reader], bool]:
-    """Choose sites; say whether they are sparse.
-
-    Raises:
-        ConfigError: if they do not fit the model.
-    """
-    places = sparse_places(model, options.sites)
-    is_sparse = bool(places)
-    if is_sparse and options.dense_k is not None:
-        raise ConfigError(
-            f"the model is sparse already: it keeps {places[0].k} of {places[0].width} entries",
-            hint="leave --dense-k out",
-        )
-    if not options.sites and any(place.site == "block_out" for place in places):
-        places = [place for place in places if place.site == "block_out"]
-    places = places or dense_places(model, options.sites or ("block_out",))
-    known = sorted({place.layer for place in places})
-    strange = [layer for layer in options.layers if layer not in known]
-    if strange:
-        raise ConfigError(
-            f"layer {strange[0]} has no such site",
-            hint=f"choose among {', '.join(map(str, known))}",
-        )
-    chosen = [place for place in places if not options.layers or place.layer in options.layers]
-    return [_reader(place, options.dense_k) for place in chosen], is_sparse
-
-
-def _reader(place: SitePlace, dense_k: int | None) -> Reader:
-    """Read the entries of a site.
-
-    Raises:
-        ConfigError: if fewer are there than wanted.
-    """
-    if dense_k is None:
-        return Reader(place, Entries(place.width))
-    if not 1 <= dense_k < place.width:
-        raise ConfigError(
-            f"--dense-k {dense_k} of {place.width} entries",
-            hint=f"choose 1 to {place.width - 1}",
-        )
-    return Reader(place._replace(k=dense_k), Entries(place.width, dense_k))
 
 
 def measure_features(

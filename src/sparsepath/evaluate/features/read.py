@@ -17,11 +17,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from sparsepath.errors import DataError
+from sparsepath.evaluate.features.passes import run, watching
 from sparsepath.evaluate.features.site import SiteFeatures, sparse
 from sparsepath.evaluate.features.sparsity import Firings
 from sparsepath.kernels.largest import topk
-from sparsepath.trace.batches import Batch, bucketed_batches
-from sparsepath.trace.hidden import SitePlace, watch
+from sparsepath.trace.batches import Batch, bucketed_batches, cutting
+from sparsepath.trace.hidden import SitePlace
 
 BATCH_TOKENS = 2048
 """Tokens of a batch, about; whole texts."""
@@ -99,18 +100,19 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], length: int) -> Encoded:
     """Turn texts into tokens.
 
     Args:
-        tokenizer: without truncation.
+        tokenizer: its own truncation and padding are set aside.
         texts: any.
-        length: tokens of a text at most; what follows is left out.
+        length: tokens of a text at most; what follows is left out, special tokens stay.
 
     Raises:
         DataError: if no text has a token.
     """
     ids, is_text = [], []
-    for found in tokenizer.encode_batch(list(texts)):
-        marks = [not mark for mark in found.special_tokens_mask][:length]
-        ids.append(found.ids[:length] or [0])
-        is_text.append(marks if marks else [False])
+    with cutting(tokenizer, length):
+        encoded = tokenizer.encode_batch(list(texts))
+    for found in encoded:
+        ids.append(found.ids or [0])
+        is_text.append([not mark for mark in found.special_tokens_mask] or [False])
     if not any(any(marks) for marks in is_text):
         raise DataError("no text has a token", hint="give texts that the model's tokenizer knows")
     return Encoded(ids, is_text)
@@ -136,16 +138,15 @@ def read_features(
     """Run a model over texts and read its features, all sites in one pass.
 
     Args:
-        model: of the Llama kind, in evaluation mode; what comes after a token does not change it.
+        model: a language model of the Llama kind, or a classifier, in evaluation mode.
         encoded: at least one text.
         readers: sites, each at most once.
     """
     collected = {reader.place: _Collected(reader, encoded) for reader in readers}
     with _reading(model, collected) as current, torch.inference_mode():
-        body = model.get_submodule("model")
         for batch in batches(encoded):
             current[:] = [batch, text_mask(encoded, batch)]
-            body(input_ids=batch.input_ids.to(model.device), use_cache=False)
+            run(model, batch)
     return [collected[reader.place].done() for reader in readers]
 
 
@@ -162,7 +163,7 @@ def _reading(
         assert isinstance(mask, Tensor)
         collected[place].add(batch, mask, hidden)
 
-    with watch(model, list(collected), seen):
+    with watching(model, list(collected), seen):
         yield current
 
 
