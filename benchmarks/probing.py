@@ -1,11 +1,12 @@
 """How much of a class one feature knows: TopK neurons, neurons of dense twins, latents over these.
 
     python benchmarks/probing.py --sparse A/model B/model --dense A2/model B2/model [--sae A3 B3]
-        --data DATA [--classes 10] [--rows 1200]
+        --data DATA [--classes 10] [--rows 1200] [--site SITE] [--out FILE]
 
 Sparse probing as `sparsepath concepts measure` does it, on the questions of Banking77's first
 classes in the alphabet, at every layer that is sparse in the TopK model; a model's figure is its
-mean over these layers. Features are chosen on training rows, figures are those of test rows.
+mean over these layers. Models may be language models or text classifiers. Features are chosen on
+training rows, figures are those of test rows.
 Compared are a TopK model, all entries of its dense twin, the twin's largest entries (as many as the
 TopK model keeps) and, where given, a sparse autoencoder over the twin, at its own layer.
 """
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _trainings import gain_row
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
 from sparsepath.artifacts.feature_metrics import FeatureMetrics
+from sparsepath.artifacts.neuron import SITES
 from sparsepath.evaluate.features.measure import measure_concepts
 from sparsepath.evaluate.features.options import MeasureOptions
 
@@ -45,12 +47,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--rows", type=int, default=1200)
+    parser.add_argument("--site", choices=SITES, help="default: block_out where that is sparse")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
         table = questions(given.data, Path(place) / "questions.csv", given.classes)
         rows = compared(given, table)
-    write_rows(RESULTS, rows)
+    write_rows(given.out, rows)
     print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
 
 
@@ -68,7 +72,13 @@ def questions(data: Path, path: Path, n_classes: int) -> Path:
 
 def compared(given: argparse.Namespace, table: Path) -> list[BenchmarkRow]:
     """Probe every kind of feature, model by model."""
-    options = {"metrics": ("sparse-probing",), "rows": given.rows, "length": 64, "ks": KS}
+    options = {
+        "metrics": ("sparse-probing",),
+        "rows": given.rows,
+        "length": 64,
+        "ks": KS,
+        "sites": () if given.site is None else (given.site,),
+    }
     told: dict[str, list[FeatureMetrics]] = {"TopK neurons": []}
     for model in given.sparse:
         own = measure_concepts(model, table, MeasureOptions(**options))
@@ -81,7 +91,9 @@ def compared(given: argparse.Namespace, table: Path) -> list[BenchmarkRow]:
     told[f"dense neurons, {k} largest"] = [measure_concepts(m, table, largest) for m in given.dense]
     if given.sae:
         told["latents over the dense twin"] = [
-            measure_concepts(model, table, MeasureOptions(**options, autoencoder=sae))
+            measure_concepts(
+                model, table, MeasureOptions(**options | {"sites": ()}, autoencoder=sae)
+            )
             for model, sae in zip(given.dense, given.sae, strict=True)
         ]
     rows = []

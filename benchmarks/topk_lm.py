@@ -30,6 +30,13 @@ MIXED = (
     "mlp_hidden='magnitude'}"
 )
 BLOCK_OUT = ("topk.sites={block_out=20}", "topk.dense_layers=2")
+ALWAYS_ON = (
+    "topk.sites={block_out=16, attn_in=16, attn_out=16, mlp_in=16, mlp_hidden=44}",
+    "topk.always_on=4",
+    "topk.dense_layers=1",
+    MIXED,
+)
+"""As many entries in all, four of them the same for every token."""
 SUBSAMPLED = ("subsampling.keep=0.5",)
 
 ARMS: dict[str, tuple[str, ...]] = {
@@ -68,6 +75,7 @@ ARMS: dict[str, tuple[str, ...]] = {
         MIXED,
         "topk.share=0.6",
     ),
+    "all sites, by magnitude but at block_out, 4 always on": ALWAYS_ON,
     "all sites, by magnitude": (*EVERYWHERE, "topk.by=magnitude"),
     "all sites, by magnitude, straight-through": (
         *EVERYWHERE,
