@@ -1,6 +1,7 @@
 """What sparse hidden states cost a language model that was trained dense and then converted.
 
-    python benchmarks/convert_lm.py MODEL --data DATA [--k 144] [--steps 60] [--seeds 0]
+    python benchmarks/convert_lm.py MODEL --data DATA [--site SITE] [--k 144] [--steps 60]
+        [--seeds 0]
 
 The model is healed on Wikipedia's first articles, once while k falls and once densely: the same
 tokens, rates and distillation. Both are told on held-out articles.
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from _trainings import Done, first_articles, gain_row, train_once
 from sparsepath.artifacts.benchmark import BenchmarkRow, write_rows
+from sparsepath.artifacts.neuron import SITES
 from sparsepath.train.convert import conversion
 from sparsepath.train.recipe import Recipe
 
@@ -27,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--site", choices=SITES, default="block_out")
     parser.add_argument("--k", type=int, default=144)
     parser.add_argument("--by", choices=("value", "magnitude"), default="value")
     parser.add_argument("--steps", type=int, default=60)
@@ -42,7 +45,8 @@ def main() -> None:
 
 def healed(seed: int, given: argparse.Namespace, *, is_sparse: bool) -> Done:
     """Heal once, sparse or dense."""
-    arm = f"{given.by}-k{given.k}" if is_sparse else "dense"
+    site = "" if given.site == "block_out" else f"{given.site}-"
+    arm = f"{site}{given.by}-k{given.k}" if is_sparse else "dense"
     name = "-".join([Path(given.model).name, arm, str(given.steps), *given.set, f"seed{seed}"])
     return train_once(recipe(seed, given, is_sparse=is_sparse), given.runs / name)
 
@@ -65,7 +69,7 @@ def recipe(seed: int, given: argparse.Namespace, *, is_sparse: bool) -> Recipe:
         changes.append(f"topk.by={given.by}")
     text = str(first_articles(given.data, given.runs))
     return conversion(
-        given.model, text, {"block_out": given.k} if is_sparse else {}, changes=changes
+        given.model, text, {given.site: given.k} if is_sparse else {}, changes=changes
     )
 
 
@@ -80,7 +84,7 @@ def compared(given: argparse.Namespace) -> BenchmarkRow:
     told = "; ".join(f"{before:.4f} to {after:.4f}" for before, after in bits)
     tokens = given.steps * LENGTH * BATCH
     return gain_row(
-        f"{Path(given.model).name} converted, block_out {given.k} by {given.by}, "
+        f"{Path(given.model).name} converted, {given.site} {given.k} by {given.by}, "
         f"{tokens:,} tokens: bits per byte above the parent healed equally",
         [100 * (after / before - 1) for before, after in bits],
         "%",

@@ -41,6 +41,13 @@ def concepts_command() -> None:
     help="Where neurons are looked at (several times).  [default: block_out where it is sparse]",
 )
 @click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    type=int,
+    help="Only this layer, from 0 (several times): of a deep model all take much disk.",
+)
+@click.option(
     "--tokens",
     default=DEFAULTS.tokens,
     show_default=True,

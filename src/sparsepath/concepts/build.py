@@ -38,7 +38,7 @@ from sparsepath.concepts.vectors import embed, find_encoder
 from sparsepath.concepts.vocabulary import token_bytes
 from sparsepath.errors import ConfigError
 from sparsepath.kernels.allocator import give_back_freed_memory
-from sparsepath.trace.hidden import SitePlace
+from sparsepath.trace.hidden import SitePlace, of_layers
 
 Say = Callable[[str], None]
 """Called with a sentence on what is done."""
@@ -145,13 +145,17 @@ def load_subject(path: Path, options: CatalogueOptions) -> Subject:
         options: of the catalogue.
 
     Raises:
-        ConfigError: if a site is not sparse, or options are for another kind of model.
+        ConfigError: if a site is not sparse, a layer is not there, or options are for another kind
+            of model.
         ModelError: if it cannot be read, or is dense and nothing is said of how to read it.
     """
     folder = find_classifier(path)
     if folder is not None:
-        return classifier_subject(folder, options)
-    return language_subject(path, options)
+        subject: Subject = classifier_subject(folder, options)
+    else:
+        subject = language_subject(path, options)
+    subject.places = of_layers(subject.places, options.layers)
+    return subject
 
 
 def _recording(subject: Subject, corpus: Corpus, name: str, options: CatalogueOptions) -> Recording:

@@ -17,6 +17,9 @@ class CatalogueOptions:
     sites: tuple[Site, ...] = ()
     """Where; empty: `block_out` where it is sparse, else every sparse site."""
 
+    layers: tuple[int, ...] = ()
+    """Which, from 0; empty: all that have the sites."""
+
     tokens: int | None = 1_000_000
     """Tokens of the corpus that are read, at most; None: all."""
 
@@ -69,10 +72,11 @@ class CatalogueOptions:
             )
         if self.processes < 1:
             raise ConfigError(f"processes = {self.processes}", hint="give 1 or more")
-        if self.autoencoder is not None and self.sites:
+        given = [*(f"site {site}" for site in self.sites), *(f"layer {n}" for n in self.layers)]
+        if self.autoencoder is not None and given:
             raise ConfigError(
-                f"site {self.sites[0]} beside an autoencoder",
-                hint="leave --site out; the autoencoder has its own",
+                f"{given[0]} beside an autoencoder",
+                hint="leave --site and --layer out; the autoencoder has its own",
             )
         if not 0 < self.held_out < 1:
             raise ConfigError(

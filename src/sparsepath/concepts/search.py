@@ -84,7 +84,9 @@ def load_subject(catalogue: Catalogue) -> Subject:
         )
     catalogue.check_model(folder)
     if facts.kind == "text-classification":
-        return ClassifierSubject(folder, [site for site in SITES if site in facts.layers])
+        subject = ClassifierSubject(folder, [site for site in SITES if site in facts.layers])
+        subject.places = [p for p in subject.places if p.layer in facts.layers[p.site]]
+        return subject
     found = LanguageSubject(folder)
     found.is_sparse = facts.is_sparse
     found.places = [

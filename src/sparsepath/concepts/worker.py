@@ -31,7 +31,8 @@ def make_shards(told: dict[str, Any]) -> None:
     """
     keep_freed_memory()
     torch.set_num_threads(told["threads"])
-    options = told["options"] | {"sites": tuple(told["options"]["sites"])}
+    options = told["options"]
+    options |= {name: tuple(options[name]) for name in ("sites", "layers")}
     if options["autoencoder"] is not None:
         options["autoencoder"] = Path(options["autoencoder"])
     job = Job(told["model"], told["corpus"], CatalogueOptions(**options))

@@ -82,6 +82,26 @@ def dense_places(model: PreTrainedModel, sites: Sequence[Site]) -> list[SitePlac
     ]
 
 
+def of_layers(places: Sequence[SitePlace], layers: Sequence[int]) -> list[SitePlace]:
+    """Leave out the places of other layers.
+
+    Args:
+        places: of a model.
+        layers: wanted ones, from 0; empty: all.
+
+    Raises:
+        ConfigError: if a layer has none of the places.
+    """
+    known = sorted({place.layer for place in places})
+    strange = [layer for layer in layers if layer not in known]
+    if strange:
+        raise ConfigError(
+            f"layer {strange[0]} has no such site",
+            hint=f"choose among {', '.join(map(str, known))}",
+        )
+    return [place for place in places if not layers or place.layer in layers]
+
+
 _SIZES = (
     "hidden_size",
     "intermediate_size",

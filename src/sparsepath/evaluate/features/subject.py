@@ -15,7 +15,7 @@ from sparsepath.evaluate.features.read import Entries, Reader
 from sparsepath.models.language_folder import load_language_model
 from sparsepath.models.save import load_classifier
 from sparsepath.trace.encoder_hidden import dense_encoder_places, sparse_encoder_places
-from sparsepath.trace.hidden import SitePlace, dense_places, sparse_places
+from sparsepath.trace.hidden import SitePlace, dense_places, of_layers, sparse_places
 
 
 class Subject(NamedTuple):
@@ -105,14 +105,7 @@ def _readers(
     places = list(sparse or dense)
     if not options.sites and any(place.site == "block_out" for place in places):
         places = [place for place in places if place.site == "block_out"]
-    known = sorted({place.layer for place in places})
-    strange = [layer for layer in options.layers if layer not in known]
-    if strange:
-        raise ConfigError(
-            f"layer {strange[0]} has no such site",
-            hint=f"choose among {', '.join(map(str, known))}",
-        )
-    chosen = [place for place in places if not options.layers or place.layer in options.layers]
+    chosen = of_layers(places, options.layers)
     return [_reader(place, options.dense_k) for place in chosen]
 
 
