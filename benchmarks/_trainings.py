@@ -57,7 +57,7 @@ class Done(NamedTuple):
 
 def train_once(recipe: Recipe, out: Path) -> Done:
     """Train in a process of its own, or take what is there."""
-    path = out.with_suffix(".json")
+    path = out.with_name(f"{out.name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(recipe.model_dump_json())
     if not (out / MODEL_FOLDER).exists():
