@@ -9,7 +9,8 @@ import click
 
 from sparsepath.artifacts.catalogue import Catalogue
 from sparsepath.artifacts.catalogue_classes import search_known_classes
-from sparsepath.artifacts.catalogue_query import search_words
+from sparsepath.artifacts.catalogue_query import Hit, search_words
+from sparsepath.artifacts.catalogue_says import search_says
 from sparsepath.artifacts.neuron import SITES, Neuron
 from sparsepath.cli.concepts_print import (
     filtered,
@@ -31,6 +32,7 @@ DEFAULTS = CatalogueOptions()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("words", required=False)
 @click.option("--meaning", is_flag=True, help="Find labels near in meaning to WORDS.")
+@click.option("--says", is_flag=True, help="Find neurons that make WORDS likelier.")
 @click.option("--prompt", help="Find what fires in this text instead.")
 @click.option("--for", "wanted", help="Find what fires for texts of this class instead.")
 @click.option("--not", "other", help="... and not for this one.  [default: all others]")
@@ -52,6 +54,7 @@ def search_command(  # noqa: PLR0913 - one option each
     model: Path,
     words: str | None,
     meaning: bool,
+    says: bool,
     prompt: str | None,
     wanted: str | None,
     other: str | None,
@@ -66,28 +69,44 @@ def search_command(  # noqa: PLR0913 - one option each
     \b
     Example:
       $ sparsepath concepts search runs/stdlib-lm-topk return
+      $ sparsepath concepts search runs/stdlib-lm-topk return --says
       $ sparsepath concepts search runs/stdlib-lm-topk --prompt "def main("
     """
     given = [words is not None, prompt is not None, wanted is not None]
     if sum(given) != 1 or (wanted is None and (labelled or other)):
         raise click.UsageError("give WORDS, or --prompt, or --for, perhaps with --not and --table")
+    if (meaning or says) and (words is None or (meaning and says)):
+        raise click.UsageError("--meaning and --says are two ways to search for WORDS; give one")
     with Catalogue(model, lang) as catalogue:
-        if words is not None and not meaning:
+        if says:
+            assert words is not None
+            hits = search_says(catalogue, words)
+        elif words is not None and not meaning:
             hits = search_words(catalogue, words)
         elif wanted is not None and labelled is None:
             hits = search_known_classes(catalogue, wanted, other)
         else:
-            with needs_extra("train", "sparsepath concepts search"):
-                from sparsepath.concepts import search
-            if words is not None:
-                hits = search.search_meaning(catalogue, words)
-            elif prompt is not None:
-                hits = search.search_prompt(catalogue, prompt)
-            else:
-                assert wanted is not None
-                assert labelled is not None
-                hits = search.search_classes(catalogue, labelled, wanted, other)
+            hits = _by_model(catalogue, words, prompt, (wanted, other, labelled))
     print_hits(filtered(hits, **only)[: limit or None], as_json)
+
+
+def _by_model(
+    catalogue: Catalogue,
+    words: str | None,
+    prompt: str | None,
+    classes: tuple[str | None, str | None, Path | None],
+) -> list[Hit]:
+    """Search in the ways that need the model or an encoder."""
+    with needs_extra("train", "sparsepath concepts search"):
+        from sparsepath.concepts import search
+    if words is not None:
+        return search.search_meaning(catalogue, words)
+    if prompt is not None:
+        return search.search_prompt(catalogue, prompt)
+    wanted, other, labelled = classes
+    assert wanted is not None
+    assert labelled is not None
+    return search.search_classes(catalogue, labelled, wanted, other)
 
 
 @click.command("compare")
