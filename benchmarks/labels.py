@@ -1,13 +1,15 @@
 """How well labels of neurons hold on text they were not found on: TopK models and dense twins.
 
     python benchmarks/labels.py --sparse A/model B/model C/model --dense A2/model B2/model C2/model
-        [--sae A3 B3 C3] --corpus TEXT [--tokens 60000]
+        [--sae A3 B3 C3] --corpus TEXT [--tokens 60000] [--dense-k 20 80]
 
 Every model is catalogued on the same text, which it should not have learnt from. Compared are the
 same layers, those that are sparse in the TopK model. Where a TopK model keeps by magnitude, each
 sign of an entry is a neuron; the dense twin is read twice: its k largest entries by value, as many
-as the TopK model keeps, and k / 2, which makes a dense neuron fire as often as one of those. With
---sae the latents of autoencoders over the dense twins are named too, and compared on their layer.
+as the TopK model keeps, and k / 2, which makes a dense neuron fire as often as one of those.
+--dense-k names other numbers (half of the width: a dense neuron as it is, on at every other token).
+With --sae the latents of autoencoders over the dense twins are named too, and compared on their
+layer.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from sparsepath.concepts.options import CatalogueOptions
 MINUTES = 10
 COMMAND = "sparsepath bench labels --sparse MODEL... --dense MODEL... --sae SAE... --corpus TEXT"
 RESULTS = Path("benchmarks/results/labels.json")
+"""Unless --out names another."""
 
 
 class Scores(NamedTuple):
@@ -53,13 +56,14 @@ def main() -> None:
     parser.add_argument("--sae", type=Path, nargs="*", default=[])
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--tokens", type=int, default=60_000)
+    parser.add_argument("--dense-k", type=int, nargs="*", help="instead of k, and k / 2")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     sparse = [scores(model, given) for model in given.sparse]
     (k,) = {one.k for one in sparse}
-    twins = {k: [scores(model, given, k) for model in given.dense]}
-    if sparse[0].is_two_sided:
-        twins[k // 2] = [scores(model, given, k // 2) for model in given.dense]
+    read_at = given.dense_k or ([k, k // 2] if sparse[0].is_two_sided else [k])
+    twins = {n: [scores(model, given, n) for model in given.dense] for n in read_at}
     layers = sorted(sparse[0].by_layer)
     facts = f"{given.tokens:,} tokens, layers {layers}; per model: "
     rows = [
@@ -83,7 +87,7 @@ def main() -> None:
         rows.append(
             row("TopK model above latents over its dense twin", ahead, 0.0, facts, "higher")
         )
-    write_rows(RESULTS, rows)
+    write_rows(given.out, rows)
     print(json.dumps([one.model_dump(mode="json") for one in rows], indent=2))
 
 

@@ -18,11 +18,12 @@ measured for the first --full models. What is done of a model is kept under --ru
 
 import argparse
 import json
+import math
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +33,6 @@ import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from tokenizers import Tokenizer
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from _trainings import gain_row
@@ -59,8 +59,10 @@ START, OUTPUTS, SEED = 4, 20, 9000
 """Tokens that an output begins with, outputs of a way, and what draws them."""
 AFTER, LEAST_STARTS = 16, 6
 """Tokens of a beginning that holds the words, and beginnings below which nothing is told."""
-STEPS = 6
-"""Halvings of the search for a strength."""
+LOOKS, NEAR_BITS = 7, 0.004
+"""Looks of the search for a strength, and how near it may end below what it may cost."""
+CHOOSE_ROWS, REPORT_ROWS, AT_ONCE = 32, 32, 8
+"""Rows of a text on which cost is chosen and told, and rows in a pass."""
 
 
 class Concept(NamedTuple):
@@ -100,40 +102,74 @@ class Subject(NamedTuple):
 
 
 class Screen:
-    """Asks how likely tokens are under edits, and at what cost, on rows of a text."""
+    """Asks how likely tokens are under edits, and at what cost, on rows of a text.
+
+    An edit changes nothing below its layer, so a look begins with what the unedited model hands to
+    that layer.
+    """
 
     def __init__(self, subject: Subject, texts: Sequence[str], length: int = LENGTH) -> None:
-        """Take the beginning of each text."""
+        """Read the beginning of each text."""
         self.subject = subject
         rows = [subject.ids(text[: 20 * length])[:length] for text in texts]
         self.ids = torch.tensor([row for row in rows if len(row) == length])
-        self.logits = self._read()
-        self.nats = self.cost_of(self.logits)
+        self.inputs = self._inputs()
+        self.nats = float(-self._look(len(self.inputs) - 1, ())[1].mean())
 
     def __call__(self, edits: Sequence[Edit], tokens: Sequence[int] = ()) -> tuple[float, float]:
         """Give the mean probability of some tokens together, and the loss over the unedited one."""
+        layer = min(
+            [Neuron.parse(edit.neuron).layer for edit in edits], default=len(self.inputs) - 1
+        )
         with self.subject.steered(edits):
-            logits = self._read()
-        return self.share_of(logits, tokens), self.cost_of(logits) / self.nats
+            share, right = self._look(layer, tokens)
+        return float(share.mean()), float(-right.mean()) / self.nats
 
-    def share_of(self, logits: Tensor, tokens: Sequence[int]) -> float:
-        """Give the mean probability of some tokens together."""
-        return float(logits.softmax(dim=-1)[..., list(tokens)].sum(dim=-1).mean())
-
-    def cost_of(self, logits: Tensor) -> float:
-        """Give the mean loss, in nats a token."""
-        return float(cross_entropy(logits[:, :-1].flatten(0, 1), self.ids[:, 1:].flatten()))
-
-    def raised(self, tokens: Sequence[int], by: float) -> tuple[float, float]:
+    def raised(self, tokens: Sequence[int]) -> Callable[[float], tuple[float, float]]:
         """The same where a number is added to the tokens' logits."""
-        logits = self.logits.clone()
-        logits[..., list(tokens)] += by
-        return self.share_of(logits, tokens), self.cost_of(logits) / self.nats
+        share, right = self._look(len(self.inputs) - 1, tokens)
+        is_one = torch.isin(self.ids[:, 1:], torch.tensor(tokens))
+
+        def at(by: float) -> tuple[float, float]:
+            grown = 1 + (math.exp(by) - 1) * share
+            lost = grown[:, :-1].log() - right - by * is_one
+            return float((math.exp(by) * share / grown).mean()), float(lost.mean()) / self.nats
+
+        return at
 
     @torch.inference_mode()
-    def _read(self) -> Tensor:
-        logits: Tensor = self.subject.model(input_ids=self.ids, use_cache=False).logits
-        return logits
+    def _look(self, layer: int, tokens: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Give the tokens' probability at each place, and the log probability of what comes."""
+        model: Any = self.subject.model
+        whole, shares, rights = model.model.layers, [], []
+        model.model.layers = whole[layer:]
+        try:
+            for part, ids in zip(
+                self.inputs[layer].split(AT_ONCE), self.ids.split(AT_ONCE), strict=True
+            ):
+                told = model(inputs_embeds=part, use_cache=False).logits.log_softmax(dim=-1)
+                shares.append(told[..., list(tokens)].exp().sum(dim=-1))
+                rights.append(told[:, :-1].gather(-1, ids[:, 1:, None])[..., 0])
+        finally:
+            model.model.layers = whole
+        return torch.cat(shares), torch.cat(rights)
+
+    @torch.inference_mode()
+    def _inputs(self) -> list[Tensor]:
+        """Give what each layer reads, and after them what the final norm reads."""
+        body: Any = self.subject.model.model
+        found: list[list[Tensor]] = [[] for _ in range(len(body.layers) + 1)]
+        handles = [
+            module.register_forward_pre_hook(
+                lambda _, given, to=to: to.append(given[0].clone()) or None
+            )
+            for module, to in zip([*body.layers, body.norm], found, strict=True)
+        ]
+        for ids in self.ids.split(AT_ONCE):
+            body(input_ids=ids, use_cache=False)
+        for handle in handles:
+            handle.remove()
+        return [torch.cat(parts) for parts in found]
 
 
 def concepts_of(subject: Subject, screen: Screen, known: Counter[str], n: int) -> list[Concept]:
@@ -157,7 +193,7 @@ def concepts_of(subject: Subject, screen: Screen, known: Counter[str], n: int) -
         tokens = _tokens(subject, words)
         if len(words) < LEAST_WORDS or taken & set(words):
             continue
-        if _of_outputs(screen.share_of(screen.logits, tokens)) > 0.1:
+        if _of_outputs(screen((), tokens)[0]) > 0.1:
             continue
         neuron = Neuron(layer, site, number, side)
         usual = subject.largest[layer, number]
@@ -196,24 +232,34 @@ def _of_outputs(chance: float) -> float:
     return 1 - (1 - chance) ** TOKENS
 
 
-def strength(screen: Screen, neuron: Neuron, most: float) -> float:
-    """Seek the strength that costs `CHOSEN_BITS` on the chosen text, by halving."""
-    low, high = 0.0, most
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        _, cost = screen([edit_of(neuron, "set", middle)])
-        low, high = (low, middle) if cost > CHOSEN_BITS else (middle, high)
-    return low
+def strength(screen: Screen, neuron: Neuron, usual: float) -> tuple[float, float]:
+    """Seek the strength that costs `CHOSEN_BITS` on the chosen text; give it and what it costs.
+
+    As if the cost grew by squares, but always between what was found too weak and too strong.
+    """
+    low, high, value, told = 0.0, math.inf, 4 * usual, 1.0
+    for _ in range(LOOKS):
+        _, cost = screen([edit_of(neuron, "set", value)])
+        if cost > CHOSEN_BITS:
+            high = value
+        else:
+            low, told = value, cost
+            if cost > CHOSEN_BITS - NEAR_BITS:
+                break
+        value *= min(max(((CHOSEN_BITS - 1) / max(cost - 1, 1e-3)) ** 0.5, 0.25), 4.0)
+        if math.isfinite(high):
+            edge = (high - low) / 5
+            value = min(max(value, low + edge), high - edge)
+    return low, told
 
 
 def raise_logits(screen: Screen, tokens: Sequence[int]) -> float:
     """Seek the number for the words' logits that costs as much."""
     low, high = 0.0, 20.0
-    for _ in range(STEPS + 3):
+    at = screen.raised(tokens)
+    for _ in range(20):
         middle = (low + high) / 2
-        low, high = (
-            (low, middle) if screen.raised(tokens, middle)[1] > CHOSEN_BITS else (middle, high)
-        )
+        low, high = (low, middle) if at(middle)[1] > CHOSEN_BITS else (middle, high)
     return low
 
 
@@ -224,8 +270,10 @@ class Reporter:
         """Take neutral texts: what is read, and what outputs begin with."""
         texts = [one for one in text.split("\n\n") if len(one) > 600]
         self.subject, self.text = subject, text
-        self.screen = Screen(subject, texts[:8])
-        self.starts = [subject.ids(one)[:START] for one in texts[8 : 8 + OUTPUTS]]
+        self.screen = Screen(subject, texts[:REPORT_ROWS])
+        self.starts = [
+            subject.ids(one)[:START] for one in texts[REPORT_ROWS : REPORT_ROWS + OUTPUTS]
+        ]
         self.plain = self.outputs([])
 
     def outputs(
@@ -286,7 +334,7 @@ def one_model(folder: Path, given: argparse.Namespace, seed: int) -> dict[str, A
     sizes = {(layer, number): size or 1.0 for layer, number, size in rows}
     subject = Subject(folder, loaded.model, loaded.tokenizer, sizes)
     choose, report = (Path(text).read_text("utf-8") for text in (given.choose, given.report))
-    screen = Screen(subject, [one for one in choose.split("\n\n") if len(one) > 600][:4])
+    screen = Screen(subject, [one for one in choose.split("\n\n") if len(one) > 600][:CHOOSE_ROWS])
     large = Path(given.words).read_text("utf-8").lower()
     known = Counter(re.findall(r"(?<!\w)[a-z]+(?!\w)", large))
     concepts = concepts_of(subject, screen, known, given.concepts)
@@ -310,7 +358,7 @@ def one_concept(
 ) -> dict[str, Any]:
     """Raise one concept by its neuron, and by what stands beside it."""
     judge = word_judge(concept.words)
-    value = strength(screen, concept.neuron, 16 * concept.usual)
+    value, chosen = strength(screen, concept.neuron, concept.usual)
     edits = [edit_of(concept.neuron, "set", value)]
     chance, bits = reporter.screen(edits, concept.tokens)
     found: dict[str, Any] = {
@@ -319,6 +367,7 @@ def one_concept(
         "score": concept.score,
         "words": concept.words,
         "value": value,
+        "chosen_bits": chosen,
         "times_largest": value / concept.usual,
         "unsteered": reporter.share(judge, []),
         "steered": reporter.share(judge, edits),
@@ -330,12 +379,12 @@ def one_concept(
     width = int(reporter.subject.model.config.intermediate_size)
     other = concept.neuron._replace(index=int(rng.integers(width)))
     usual = reporter.subject.largest[other.layer, other.index]
-    by_chance = [edit_of(other, "set", strength(screen, other, 64 * usual))]
+    by_chance = [edit_of(other, "set", strength(screen, other, usual)[0])]
     by = raise_logits(screen, concept.tokens)
-    chance, cost = reporter.screen.raised(concept.tokens, by)
+    chance, cost = reporter.screen.raised(concept.tokens)(by)
     opposite = [edit_of(concept.neuron, "set", -value)]
     off = [edit_of(concept.neuron, "suppress", 0.0)]
-    plain = reporter.screen.share_of(reporter.screen.logits, concept.tokens)
+    plain, _ = reporter.screen((), concept.tokens)
     turned = [reporter.screen(edits, concept.tokens) for edits in (off, opposite)]
     return found | {
         "random": reporter.share(judge, by_chance),
