@@ -37,9 +37,10 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks/convert_lm"))
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--set", nargs="*", default=[], help="keys of both recipes, KEY=VALUE")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     rows = [compared(given)]
-    write_rows(RESULTS, rows)
+    write_rows(given.out, rows)
     print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
 
 

@@ -3,8 +3,8 @@
     python benchmarks/kernels.py [--seconds 60] [--processor-time]
 
 One thread. Top-k of fp32 rows against `torch.topk`, `numpy.argpartition` and ONNX Runtime's TopK;
-a product with a matrix of 4,096 by 4,096 in 8-bit rows against ONNX Runtime's 4-bit product
-(MatMulNBits, accuracy level 4) and PyTorch's dense product in bf16. All in one process, in turn.
+a product with a matrix of 4,096 by 4,096 in rows of 8 bits, and of 4, against ONNX Runtime's 4-bit
+product (MatMulNBits, accuracy level 4) and PyTorch's dense one in bf16. One process, in turn.
 `--processor-time` counts the thread's own time, for machines where other work runs beside, and
 keeps the rows under another name.
 """
@@ -98,7 +98,7 @@ def products(divisor: int, seconds: float, clock: Clock) -> list[BenchmarkRow]:
     """Compare ways to multiply a vector, of which a share of the entries is not zero."""
     generator = torch.Generator().manual_seed(divisor)
     weight = torch.randn(SIZE, SIZE, generator=generator)
-    stored = store(weight, "int8")
+    stored, narrow = store(weight, "int8"), store(weight, "int4")
     k = SIZE // divisor
     vectors = [largest(torch.randn(1, SIZE, generator=generator), k) for _ in range(16)]
     dense = torch.zeros(16, 1, SIZE)
@@ -108,19 +108,34 @@ def products(divisor: int, seconds: float, clock: Clock) -> list[BenchmarkRow]:
     arrays, halves = dense.numpy(), dense.bfloat16()
     calls: Calls = {
         "ours": lambda n: sparse_linear(vectors[n].values, vectors[n].indices, stored),
+        "ours, 4-bit rows": lambda n: sparse_linear(vectors[n].values, vectors[n].indices, narrow),
         "4-bit": lambda n: session.run(None, {"x": arrays[n]}),
         "bf16": lambda n: torch.nn.functional.linear(halves[n], half),
     }
     found = timed(calls, seconds, clock)
     four, sixteen = SHARES[divisor]
-    figure = f"sparse-input linear, {SIZE}^2, k/D = 1/{divisor}, int8"
-    note = f"{1e3 * found['ours'].p50_ms:.0f} us, {best_level()!r}"
+    figure = f"sparse-input linear, {SIZE}^2, k/D = 1/{divisor}"
+    notes = {
+        name: f"{1e3 * found[name].p50_ms:.0f} us, {best_level()!r}"
+        for name in ("ours", "ours, 4-bit rows")
+    }
     version = onnxruntime.__version__
+    peers = {
+        "4-bit": f"ONNX Runtime {version} MatMulNBits 4 bits, accuracy level 4",
+        "bf16": f"torch {torch.__version__} bf16",
+    }
+    targets = {"4-bit": four, "bf16": sixteen}
     return [
-        row(figure, ratio(found, "4-bit"), target=four, note=note,
-            peer=f"ONNX Runtime {version} MatMulNBits 4 bits, accuracy level 4"),
-        row(figure, ratio(found, "bf16"), target=sixteen, note=note,
-            peer=f"torch {torch.__version__} bf16"),
+        *(
+            row(f"{figure}, int8", ratio(found, peer), target=targets[peer], note=notes["ours"],
+                peer=said)
+            for peer, said in peers.items()
+        ),
+        *(
+            row(f"{figure}, int4", ratio(found, peer, "ours, 4-bit rows"), peer=said,
+                note=notes["ours, 4-bit rows"])
+            for peer, said in peers.items()
+        ),
     ]  # fmt: skip
 
 
@@ -137,10 +152,10 @@ def timed(
     }
 
 
-def ratio(found: Mapping[str, Latency], peer: str) -> Speedup:
+def ratio(found: Mapping[str, Latency], peer: str, ours: str = "ours") -> Speedup:
     """Say how many times faster ours is."""
-    gained = speedup(found[peer], found["ours"])
-    print(f"{peer}: {gained.ratio:.1f}x", file=sys.stderr)
+    gained = speedup(found[peer], found[ours])
+    print(f"{ours} over {peer}: {gained.ratio:.1f}x", file=sys.stderr)
     return gained
 
 
