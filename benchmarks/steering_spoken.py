@@ -1,13 +1,14 @@
 """Thirty things that single neurons of a real language model say, each raised by its neuron.
 
     python benchmarks/steering_spoken.py --model FOLDER... --words TEXT --choose TEXT
-        --report TEXT [--concepts 30] [--full 1] [--runs FOLDER]
+        --report TEXT [--concepts 30] [--least-score 0.75] [--full 1] [--runs FOLDER] [--out FILE]
 
 FOLDER is a language model that was made sparse at `mlp_hidden`, with a catalogue beside it. A
 concept is what a neuron makes likelier: the words among the ten tokens that its card names, two or
 more, as far as --words, a large text, holds them whole. Of neurons whose label scores 0.75 or more
-on held-out text those come first that speak most one-sidedly (the five tokens that they promote
-most, over the five that they demote most); words of an earlier one are not taken again, nor are
+on held-out text (--least-score 0: of all, since a label tells what makes a neuron fire, not what it
+says) those come first that speak most one-sidedly (the five tokens that they promote most, over the
+five that they demote most); words of an earlier one are not taken again, nor are
 words that the unsteered model would write in more than a tenth of the outputs. The judge looks for
 the words, never at a neuron. On --choose the strength is sought that costs 4 % of bits per byte; on
 --report effect and cost are told: 20 outputs of 40 tokens at temperature 1. Beside the neuron: a
@@ -172,19 +173,21 @@ class Screen:
         return [torch.cat(parts) for parts in found]
 
 
-def concepts_of(subject: Subject, screen: Screen, known: Counter[str], n: int) -> list[Concept]:
+def concepts_of(
+    subject: Subject, screen: Screen, known: Counter[str], n: int, least_score: float
+) -> list[Concept]:
     """Choose neurons by the rule above; known are the words of a large text."""
     with Catalogue(subject.folder / "concepts.sqlite") as catalogue:
         rows = catalogue.database.execute(
             "SELECT layer, site, number, side, score, details, label FROM neuron "
             "WHERE score >= ? AND NOT is_dead ORDER BY id",
-            (LEAST_SCORE,),
+            (least_score,),
         ).fetchall()
     ranked = sorted(
         ((_lean(details := Details.model_validate_json(row[5])), row, details) for row in rows),
         key=lambda one: -one[0],
     )
-    say(f"{len(ranked)} neurons with a label of {LEAST_SCORE} or more")
+    say(f"{len(ranked)} neurons with a label of {least_score} or more")
     found: list[Concept] = []
     taken: set[str] = set()
     for _, (layer, site, number, side, score, _details, label), details in ranked:
@@ -337,7 +340,7 @@ def one_model(folder: Path, given: argparse.Namespace, seed: int) -> dict[str, A
     screen = Screen(subject, [one for one in choose.split("\n\n") if len(one) > 600][:CHOOSE_ROWS])
     large = Path(given.words).read_text("utf-8").lower()
     known = Counter(re.findall(r"(?<!\w)[a-z]+(?!\w)", large))
-    concepts = concepts_of(subject, screen, known, given.concepts)
+    concepts = concepts_of(subject, screen, known, given.concepts, given.least_score)
     say(f"{folder}: {len(concepts)} concepts: {', '.join(c.words[0] for c in concepts)}")
     reporter, rng = Reporter(subject, report), np.random.default_rng(seed)
     told = []
@@ -454,14 +457,16 @@ def main() -> None:
     parser.add_argument("--choose", required=True)
     parser.add_argument("--report", required=True)
     parser.add_argument("--concepts", type=int, default=30)
+    parser.add_argument("--least-score", type=float, default=LEAST_SCORE)
+    parser.add_argument("--out", type=Path, default=RESULTS / "steering_spoken.json")
     parser.add_argument("--full", type=int, default=1, help="models with all that stands beside")
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks/steering_spoken"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     raw = [kept(folder, given, seed) for seed, folder in enumerate(given.model)]
-    write_json_atomic(RESULTS / "steering_spoken.runs.json", raw)
+    write_json_atomic(given.out.with_suffix(".runs.json"), raw)
     rows = rows_of(raw)
-    write_rows(RESULTS / "steering_spoken.json", rows)
+    write_rows(given.out, rows)
     print(json.dumps([one.model_dump(mode="json") for one in rows], indent=2))
 
 

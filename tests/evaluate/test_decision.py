@@ -169,6 +169,13 @@ def test_neurons_are_named_by_the_catalogue_beside_the_model(tmp_path: Path) -> 
     card = card_of(folder, told, Asked())
     assert card.catalogue_sha256 is not None
     assert replay(folder, card) == []
+    with Catalogue(built.path, "ja") as catalogue:
+        japanese = catalogue.label_of(neuron)
+    assert japanese != line.label
+    path = tmp_path / "card.json"
+    shown = _run(folder, TEXT, "--lang", "ja", "--json", "--card", str(path))
+    assert json.loads(shown.stdout)["neurons"][0]["label"] == japanese
+    assert read_card(path).evidence["neurons"][0]["label"] == line.label
     with Catalogue(built.path) as catalogue:
         catalogue.remark(neuron, by="Ann", label="counting")
     (found,) = replay(folder, card)

@@ -5,7 +5,7 @@ import pytest
 from sparsepath.errors import ConfigError
 from sparsepath.evaluate.faithfulness import faithfulness
 from sparsepath.pathways.explain import Explanation
-from sparsepath.pathways.explain_check import ExplanationTest
+from sparsepath.pathways.explain_check import ExplanationTest, Verdict, verdict_of
 
 
 def row(margin: float, nothing: float, kept: float, chance: float = 0.1) -> Explanation:
@@ -74,3 +74,20 @@ def test_intervals_hold_the_value_and_shrink_with_rows() -> None:
 def test_nothing_to_sum_up_is_named() -> None:
     with pytest.raises(ConfigError, match="0 explanations"):
         faithfulness([])
+
+
+@pytest.mark.parametrize(
+    ("kept", "chance", "verdict"),
+    [
+        (0.95, 0.1, "good"),
+        (1.4, 0.1, "good"),
+        (3.85, 0.1, "weak"),
+        (0.8, 0.1, "weak"),
+        (1.0, 0.5, "weak"),
+    ],
+)
+def test_an_explanation_holds_only_where_the_pathway_keeps_what_there_is(
+    kept: float, chance: float, verdict: Verdict
+) -> None:
+    told = row(2.0, 0.0, kept, chance)
+    assert verdict_of(told.margin, told.test) == verdict

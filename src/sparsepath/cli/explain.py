@@ -125,7 +125,7 @@ def _explain_token(model: Path, text: str, lang: Language, asked: dict[str, Any]
 
     with needs_extra("train", "sparsepath explain"):
         from sparsepath.artifacts.decision import write_card
-        from sparsepath.evaluate.decision import asdict_plain, card_of, explain_token
+        from sparsepath.evaluate.decision import asdict_plain, card_of, explain_token, relabelled
         from sparsepath.pathways.next_token import Asked
         from sparsepath.pathways.next_token_render import next_token_html, print_next_token
     question = Asked(
@@ -138,6 +138,7 @@ def _explain_token(model: Path, text: str, lang: Language, asked: dict[str, Any]
     if asked["card"] is not None:
         write_card(asked["card"], card_of(model, told, question))
         click.echo(f"card: {asked['card']}", err=True)
+    told = relabelled(model, told, lang)
     return _Shown(
         lambda: next_token_html(told, lang),
         lambda: asdict_plain(told),

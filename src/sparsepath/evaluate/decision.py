@@ -1,6 +1,6 @@
 """Explaining the next token with a model on disk; cards of it, and seeing them again."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from sparsepath.artifacts.decision import (
 from sparsepath.artifacts.model_files import locate_language_model, weights_sha256
 from sparsepath.artifacts.neuron import SITES, Neuron
 from sparsepath.artifacts.provenance import machine, now_utc, package_versions, sha256_file
+from sparsepath.config import Language
 from sparsepath.errors import ConfigError, ModelError
 from sparsepath.models.language_folder import load_language_model
 from sparsepath.pathways.next_token import Asked, Labels, NextToken, explain_next_token
@@ -63,6 +64,29 @@ def _labels(catalogue: Catalogue) -> Labels:
         return catalogue.label_of(neuron)
 
     return label
+
+
+def relabelled(model: Path | str, told: NextToken, lang: Language) -> NextToken:
+    """Say what the neurons stand for in another language, for people; a card keeps English.
+
+    Args:
+        model: what was explained.
+        told: the explanation.
+        lang: of the labels.
+
+    Raises:
+        ModelError: if there is no such model.
+        RunError: if the catalogue is damaged, or of another model.
+    """
+    folder = locate_language_model(Path(model))
+    if lang == "en" or not (folder / CATALOGUE_FILE).is_file():
+        return told
+    with Catalogue(folder, lang) as catalogue:
+        label = _labels(catalogue)
+        neurons = [
+            one._replace(label=label(Neuron.parse(one.name), one.value)) for one in told.neurons
+        ]
+    return replace(told, neurons=neurons)
 
 
 def card_of(

@@ -74,6 +74,8 @@ Verdict = Literal["good", "weak", "none"]
 
 GOOD_KEPT, GOOD_RANDOM = 0.9, 0.3
 """Shares of the margin from which, and up to which, the test calls an explanation good."""
+MOST_KEPT = 1.5
+"""Share above which what is not named speaks against the answer too much to be left out."""
 
 
 def verdict_of(margin_logits: float, test: ExplanationTest) -> Verdict:
@@ -86,7 +88,8 @@ def verdict_of(margin_logits: float, test: ExplanationTest) -> Verdict:
     if not do_units_decide(margin_logits, test.margin_of_nothing):
         return "none"
     random = test.random_margin_kept
-    is_good = test.margin_kept >= GOOD_KEPT and random and fmean(random) <= GOOD_RANDOM
+    is_kept = GOOD_KEPT <= test.margin_kept <= MOST_KEPT
+    is_good = is_kept and random and fmean(random) <= GOOD_RANDOM
     return "good" if is_good else "weak"
 
 

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 
 from sparsepath.artifacts.neuron import Site
 from sparsepath.errors import ConfigError
-from sparsepath.pathways.explain_check import Verdict
+from sparsepath.pathways.explain_check import MOST_KEPT, Verdict
 from sparsepath.trace.frozen import Reading, Scales, held_norms, reading
 
 ENOUGH = 0.9
@@ -92,9 +92,9 @@ class NextTokenTest:
 
     @property
     def is_telling(self) -> bool:
-        """Whether the named entries keep the margin, and random ones do not."""
+        """Whether the named entries keep the margin, no multiple of it, and random ones do not."""
         mean = sum(self.random_kept) / max(1, len(self.random_kept))
-        return self.has_lead and self.kept >= ENOUGH and mean <= MOST_RANDOM
+        return self.has_lead and ENOUGH <= self.kept <= MOST_KEPT and mean <= MOST_RANDOM
 
     @property
     def verdict(self) -> Verdict:

@@ -50,8 +50,8 @@ TOKEN_WORDS: dict[Lang, dict[str, str]] = {
         "told_no_change": "No single one of these words, left out, changes the answer.",
         "verdict_good": "The explanation holds: the named entries alone keep the lead, and random "
         "ones do not.",
-        "verdict_weak": "Read this with care: the test does not set the named entries apart from "
-        "random ones, or they do not keep the lead alone.",
+        "verdict_weak": "Read this with care: alone the named entries do not keep the lead, or "
+        "keep far more than there is, or the test does not set them apart from random ones.",
         "verdict_none": "The two tokens are nearly level, so shares of the lead say nothing here; "
         "compare with another token.",
     },
@@ -101,7 +101,7 @@ TOKEN_WORDS: dict[Lang, dict[str, str]] = {
         "verdict_good": "この説明は成り立っています。名指しした成分だけで差が保たれ、"
         "無作為な成分では保たれません。",
         "verdict_weak": "注意して読んでください。名指しした成分だけでは差が保たれないか、"
-        "無作為な成分との違いがテストで示されていません。",
+        "元の差をはるかに超えてしまうか、無作為な成分との違いがテストで示されていません。",
         "verdict_none": "二つのトークンの差がほとんどないため、ここでは差の割合に意味がありません。"
         "別のトークンと比べてください。",
     },
