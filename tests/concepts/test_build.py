@@ -121,8 +121,32 @@ def test_another_beginning_is_not_gone_on_with(
     with pytest.raises(KeyboardInterrupt):
         build_catalogue(planted_model, corpus, OPTIONS, out=out, say=kill)
     other = CatalogueOptions(length=32, held_out=0.25, vectors=False)
-    with pytest.raises(ConfigError, match="another rows"):
+    with pytest.raises(ConfigError, match="another rows") as refused:
         build_catalogue(planted_model, corpus, other, out=out)
+    assert "--start-over" in str(refused.value.hint)
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        build_catalogue(planted_model, corpus, other, out=out, start_over=True, say=kill)
+    begun = tmp_path / ".c.sqlite.recording"
+    build_catalogue(planted_model, corpus, other, out=out, start_over=True, say=told.append)
+    assert not begun.exists()
+    # The second start-over found its own beginning and kept it.
+    assert not any("thrown away" in text for text in told)
+    assert len(content(out)["neuron"]) == 2 * (planted.N_LISTS + planted.N_OTHERS)
+
+
+def test_a_beginning_that_cannot_be_read_is_refused_and_thrown_away_when_asked(
+    tmp_path: Path, planted_model: Path, corpus: str
+) -> None:
+    out, told = tmp_path / "c.sqlite", list[str]()
+    begun = tmp_path / ".c.sqlite.recording"
+    begun.mkdir()
+    (begun / record.SETTINGS_FILE).write_text("{")
+    with pytest.raises(ConfigError, match="beginning of a catalogue"):
+        build_catalogue(planted_model, corpus, OPTIONS, out=out)
+    build_catalogue(planted_model, corpus, OPTIONS, out=out, start_over=True, say=told.append)
+    assert any("thrown away" in text for text in told)
+    assert out.exists()
 
 
 def test_a_corpus_too_small_is_refused_with_the_counts(tmp_path: Path, planted_model: Path) -> None:

@@ -105,9 +105,14 @@ def concepts_command() -> None:
     type=click.Path(path_type=Path),
     help="The file.  [default: concepts.sqlite in MODEL or the autoencoder]",
 )
+@click.option(
+    "--start-over",
+    is_flag=True,
+    help="Throw away what a stopped build of another corpus, or with other options, left.",
+)
 @json_option
 def build_command(
-    model: Path, corpus: str, out: Path | None, as_json: bool, **options: Any
+    model: Path, corpus: str, out: Path | None, start_over: bool, as_json: bool, **options: Any
 ) -> None:
     """Catalogue the neurons of MODEL by what fires them in CORPUS.
 
@@ -125,9 +130,8 @@ def build_command(
     options["tokens"] = options["tokens"] or None
     asked = CatalogueOptions(**options)
     keep_freed_memory()
-    built = build_catalogue(
-        model, corpus, asked, out=out, say=lambda text: click.echo(text, err=True)
-    )
+    say = lambda text: click.echo(text, err=True)  # noqa: E731
+    built = build_catalogue(model, corpus, asked, out=out, start_over=start_over, say=say)
     facts = built.facts
     if as_json:
         click.echo(facts.model_dump_json(by_alias=True, indent=2))

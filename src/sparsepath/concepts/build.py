@@ -28,7 +28,7 @@ from sparsepath.concepts.neurons import Text, neurons_of
 from sparsepath.concepts.options import ROW_TOKENS, CatalogueOptions
 from sparsepath.concepts.processes import Job, record_in_processes
 from sparsepath.concepts.questions import Part, Questions
-from sparsepath.concepts.record import Recording, Share, Tell, record
+from sparsepath.concepts.record import Recording, Share, Tell, discard_other, record
 from sparsepath.concepts.recorded import Recorded, recorded
 from sparsepath.concepts.rows import RowSettings
 from sparsepath.concepts.shards import Shards
@@ -59,6 +59,7 @@ def build_catalogue(
     options: CatalogueOptions | None = None,
     *,
     out: Path | None = None,
+    start_over: bool = False,
     say: Say = lambda _text: None,
 ) -> Built:
     """Catalogue the neurons of a language model on a corpus.
@@ -68,6 +69,7 @@ def build_catalogue(
         corpus: as `data.source` of a recipe.
         options: other than the usual ones.
         out: the file; None: `concepts.sqlite` in the folder of the model or autoencoder.
+        start_over: throw away another unfinished catalogue that the place holds.
         say: told what is done.
 
     Raises:
@@ -84,6 +86,8 @@ def build_catalogue(
     work = path.with_name(f".{path.name}.recording")
     read = subject.corpus(corpus, options.columns)
     recording = _recording(subject, read, corpus, options)
+    if start_over and discard_other(work, recording):
+        say(f"thrown away: {work}, the beginning of another catalogue")
     for note in read.notes:
         say(note)
     n_all = options.tokens

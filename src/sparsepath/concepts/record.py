@@ -6,12 +6,13 @@ Read with: `language.py` and `classifiers.py` (what runs).
 
 import hashlib
 import json
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -151,17 +152,48 @@ def check_settings(folder: Path, recording: Recording) -> None:
         ConfigError: if it was not.
     """
     path = folder / SETTINGS_FILE
-    wanted = json.loads(json.dumps(asdict(recording)))
     if not path.exists():
-        write_json_atomic(path, wanted)
+        write_json_atomic(path, _plain(recording))
         return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    different = [name for name in wanted if found.get(name) != wanted[name]]
-    if different:
+    if different := _different(path, recording):
         raise ConfigError(
             f"{folder} holds the beginning of a catalogue with another {', '.join(different)}",
-            hint="give the same options to go on, or delete that folder to begin again",
+            hint="give the same model, corpus and options to go on with that one, or --start-over "
+            "to throw it away",
         )
+
+
+def discard_other(folder: Path, recording: Recording) -> bool:
+    """Throw away the beginning of a recording with other settings; one with the same stays.
+
+    Args:
+        folder: of shards; there may be none.
+        recording: what is wanted.
+
+    Returns:
+        Whether there was one.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.exists() or not _different(path, recording):
+        return False
+    shutil.rmtree(folder)
+    return True
+
+
+def _plain(recording: Recording) -> dict[str, Any]:
+    """Write settings as the file holds them."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(recording)))
+    return plain
+
+
+def _different(path: Path, recording: Recording) -> list[str]:
+    """Name the settings that are others; a file that cannot be read has all others."""
+    wanted = _plain(recording)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return [*wanted]
+    return [name for name in wanted if found.get(name) != wanted[name]]
 
 
 def _shard(source: Source, rows: Sequence[Row], recording: Recording, tell: Tell) -> Shard:

@@ -64,4 +64,5 @@ def command_of(options: dict[str, Any], folder: Path) -> list[str]:
     for name in ("tokens", "length", "dense_k", "text_column", "label_column"):
         if asked[name] is not None:
             words.append(f"--{name.replace('_', '-')}={asked[name]}")
-    return [*words, "--vectors" if asked["vectors"] else "--no-vectors"]
+    # What a cancelled job left is of no use to anyone who only has the page.
+    return [*words, "--start-over", "--vectors" if asked["vectors"] else "--no-vectors"]
