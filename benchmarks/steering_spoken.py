@@ -421,14 +421,17 @@ def rows_of(raw: list[dict[str, Any]]) -> list[BenchmarkRow]:
     }
     for key, name in names.items():
         shares = [float(np.mean([c[key] for c in one])) for one in models if key in one[0]]
-        rows.append(_row(f"outputs with the words, {name}", shares, None, n))
+        if shares:
+            rows.append(_row(f"outputs with the words, {name}", shares, None, n))
     bits = [float(np.median([c["bits"] for c in one])) for one in models]
     rows.append(_row("bits per byte over unsteered, median", bits, MOST_BITS, n, "lower"))
     for number, name in ((1, "neuron off"), (2, "neuron set to the opposite")):
         left = [[c["chances"][number] / c["chances"][0] for c in one if "chances" in c]
                 for one in models]  # fmt: skip
         middle = [float(np.median(one)) for one in left if one]
-        rows.append(_row(f"chance of the words, {name}, over unsteered", middle, 0.2, n, "lower"))
+        if middle:
+            figure = f"chance of the words, {name}, over unsteered"
+            rows.append(_row(figure, middle, 0.2, n, "lower"))
     return rows
 
 

@@ -56,8 +56,15 @@ def test_a_list_is_narrowed_by_words_layer_and_score(client: Client) -> None:
     layer = client.ask("GET", f"{NEURONS}?layer=1&site=block_out").json
     assert (layer["n"], layer["neurons"][0]["name"][:3]) == (150, "L01")
     assert client.ask("GET", f"{NEURONS}?least=0.9").json["n"] == 61
+    says = client.ask("GET", f"{NEURONS}?words=Back&by=says&layer=1&least=0.6").json
+    assert 0 < says["n"] < 150
+    assert all(row["name"].startswith("L01") for row in says["neurons"])
+    assert {row["tokens"][1] for row in says["neurons"]} == {" back"}
+    assert client.ask("GET", f"{NEURONS}?words=refund&by=says").json["n"] == 0
+    assert client.ask("GET", f"{NEURONS}?words=refund&by=else").status == 422
     for hostile in ('"', "' OR 1=1 --", "*", "\0", "((", "\ufffd"):
         assert client.ask("GET", f"{NEURONS}?words={quote(hostile)}").status == 200
+        assert client.ask("GET", f"{NEURONS}?words={quote(hostile)}&by=says").status == 200
 
 
 def test_a_neuron_tells_everything_that_is_known(client: Client) -> None:

@@ -35,6 +35,8 @@ class Hit(NamedTuple):
     """How well it fits, in the measure of the search; the best first."""
     why: str
     """What was found."""
+    says: tuple[str, ...] = ()
+    """Tokens that it makes likelier, where that was asked for."""
 
 
 def conditions(

@@ -93,6 +93,7 @@ def print_hits(hits: list[Hit], as_json: bool) -> None:
         rows = [
             hit.line._asdict()
             | {"neuron": hit.line.neuron.name, "strength": hit.strength, "why": hit.why}
+            | ({"says": hit.says} if hit.says else {})
             for hit in hits
         ]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))

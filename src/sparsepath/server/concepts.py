@@ -1,13 +1,14 @@
 """`/api/v1/concepts`: catalogues of neurons: lists, search, one neuron, and what people say."""
 
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from sparsepath.artifacts.catalogue import Catalogue, Order
 from sparsepath.artifacts.catalogue_query import conditions, layer_summaries, search_words
+from sparsepath.artifacts.catalogue_says import search_says
 from sparsepath.artifacts.catalogue_schema import NeuronCard, NeuronLine, Remark, Verdict
 from sparsepath.artifacts.neuron import Neuron, Site
 from sparsepath.audit.record import Draft
@@ -81,7 +82,10 @@ class NeuronRow(BaseModel):
         description="Balanced accuracy of the automatic label on held-out text; chance is 0.5."
     )
     rate: float = Field(description="Share of the tokens at which it fires.")
-    tokens: list[str] = Field(description="It fires on, the most telling first.")
+    tokens: list[str] = Field(
+        description="It fires on, the most telling first; in a search by what neurons say those "
+        "that it makes likelier."
+    )
     why: str | None = Field(default=None, description="What a search found.")
 
 
@@ -150,6 +154,11 @@ class NeuronsAsked(BaseModel):
     """Which neurons are wanted."""
 
     words: str = Field(default="", max_length=200)
+    by: Literal["fires", "says"] = Field(
+        default="fires",
+        description="What the words are: what neurons fire on or are called, or what they make "
+        "likelier.",
+    )
     layer: int | None = Field(default=None, ge=0, le=9999)
     site: Site | None = None
     least: float | None = Field(default=None, ge=0, le=1, description="Least score.")
@@ -305,8 +314,9 @@ def _listed(opened: Catalogue, asked: NeuronsAsked) -> NeuronRows:
     begin, end = asked.offset, asked.offset + asked.limit
     words = asked.words.replace("\0", " ").strip()
     if words:
-        hits = search_words(opened, words, where=where, values=values)
-        rows = [row_of(hit.line, hit.why) for hit in hits[begin:end]]
+        search = search_says if asked.by == "says" else search_words
+        hits = search(opened, words, where=where, values=values)
+        rows = [row_of(hit.line, hit.why, hit.says) for hit in hits[begin:end]]
         return NeuronRows(n=len(hits), offset=begin, neurons=rows)
     query = f"SELECT COUNT(*) FROM neuron WHERE {where}"
     (n,) = opened.database.execute(query, values).fetchone()
@@ -316,7 +326,7 @@ def _listed(opened: Catalogue, asked: NeuronsAsked) -> NeuronRows:
     return NeuronRows(n=n, offset=begin, neurons=[row_of(line) for line in lines])
 
 
-def row_of(line: NeuronLine, why: str | None = None) -> NeuronRow:
+def row_of(line: NeuronLine, why: str | None = None, says: Sequence[str] = ()) -> NeuronRow:
     """Give a line of a catalogue as answers have it; `why`: what a search found."""
     origin = "person" if line.by_person else "endpoint" if line.by_endpoint else "automatic"
     return NeuronRow(
@@ -325,7 +335,7 @@ def row_of(line: NeuronLine, why: str | None = None) -> NeuronRow:
         origin=origin,
         score=line.score,
         rate=line.rate,
-        tokens=[*line.tokens],
+        tokens=[*(says or line.tokens)],
         why=why,
     )
 

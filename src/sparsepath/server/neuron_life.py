@@ -10,6 +10,7 @@ from sparsepath.artifacts.token_profile import SAME, Event, Profile, likeness, n
 from sparsepath.config import Language
 from sparsepath.server.concepts import NeuronRow, ask_catalogue, row_of
 from sparsepath.server.library import Place
+from sparsepath.server.problems import Problem
 from sparsepath.server.service import Service
 
 MAX_MOMENTS = 60
@@ -30,6 +31,14 @@ class Seen(NamedTuple):
     step: int
     place: Place
     line: Line
+
+
+class Through(NamedTuple):
+    """A neuron at all checkpoints."""
+
+    seen: list[Seen]
+    damaged: list[int]
+    """Steps whose catalogue cannot be read."""
 
 
 class Change(NamedTuple):
@@ -84,15 +93,19 @@ async def seen(
     *,
     neuron: Neuron,
     lang: Language,
-) -> list[Seen]:
+) -> Through:
     """Read a neuron at each checkpoint whose catalogue has it; `name` is that of the training."""
-    found = []
+    found, damaged = [], []
     for step, path in known:
         place = Place(name, path, is_served=False)
-        line = await ask_catalogue(service, place, lambda at: line_of(at, neuron), lang=lang)
+        try:
+            line = await ask_catalogue(service, place, lambda at: line_of(at, neuron), lang=lang)
+        except Problem:
+            damaged.append(step)
+            continue
         if line is not None:
             found.append(Seen(step, place, line))
-    return found
+    return Through(found, damaged)
 
 
 async def change(service: Service, neuron: Neuron, before: Seen | None, now: Seen) -> Change:

@@ -83,6 +83,9 @@ class Moments(BaseModel):
     moments: list[Moment] = Field(
         description=f"In the order of time; {MAX_MOMENTS} at most, spread evenly."
     )
+    damaged: list[int] = Field(
+        description="Steps whose catalogue cannot be read; they are left out."
+    )
     training: str = Field(description="The training's folder, as a command names it.")
 
 
@@ -106,7 +109,8 @@ async def show_moments(
     await ask_catalogue(service, place, lambda opened: opened.id_of(neuron))
     training = training_of(place)
     known = dated(training)
-    found = await seen(service, place.name, spread(known), neuron=neuron, lang=asked.lang)
+    through = await seen(service, place.name, spread(known), neuron=neuron, lang=asked.lang)
+    found = through.seen
     moments = []
     for before, now in pairwise([None, *found]):
         assert now is not None
@@ -122,7 +126,13 @@ async def show_moments(
             )
         )
     kept = len(list(training.glob("checkpoints/step-*")))
-    return Moments(n=len(known), n_checkpoints=kept, moments=moments, training=place.name)
+    return Moments(
+        n=len(known),
+        n_checkpoints=kept,
+        moments=moments,
+        damaged=through.damaged,
+        training=place.name,
+    )
 
 
 def _strip(opened: Catalogue, neuron: Neuron) -> LayerStrip:

@@ -3189,6 +3189,11 @@ export interface components {
          */
         Moments: {
             /**
+             * Damaged
+             * @description Steps whose catalogue cannot be read; they are left out.
+             */
+            damaged: number[];
+            /**
              * Moments
              * @description In the order of time; 60 at most, spread evenly.
              */
@@ -3340,7 +3345,7 @@ export interface components {
             score: number | null;
             /**
              * Tokens
-             * @description It fires on, the most telling first.
+             * @description It fires on, the most telling first; in a search by what neurons say those that it makes likelier.
              */
             tokens: string[];
             /**
@@ -5706,6 +5711,8 @@ export interface operations {
         parameters: {
             query?: {
                 words?: string;
+                /** @description What the words are: what neurons fire on or are called, or what they make likelier. */
+                by?: "fires" | "says";
                 layer?: number | null;
                 site?: ("block_out" | "attn_in" | "attn_out" | "mlp_in" | "mlp_hidden") | null;
                 /** @description Least score. */

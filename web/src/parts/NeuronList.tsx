@@ -7,7 +7,7 @@ import { Token } from "./Token";
 
 interface Props {
   model: string;
-  asked: Record<"words" | "site" | "layer" | "order", string | null> & { least: number | null };
+  asked: Record<"words" | "by" | "site" | "layer" | "order", string | null> & { least: number | null };
 }
 
 /** Neurons in an order, or those that a search found. */

@@ -78,6 +78,7 @@ function Browser({ model }: { model: string }) {
   const [site, layer] = splitPlace(asked.get("layer"));
   const order = ORDERS.find((one) => one === asked.get("order")) ?? "score";
   const words = asked.get("q");
+  const by = asked.get("by") === "says" ? "says" : "fires";
   const least = Number(asked.get("least")) || null;
   return (
     <>
@@ -119,7 +120,15 @@ function Browser({ model }: { model: string }) {
             ))}
           </select>
         </label>
-        {words ? null : (
+        {words ? (
+          <label>
+            {say("neurons.by")}
+            <select value={by} onChange={(event) => change({ by: event.target.value })}>
+              <option value="fires">{say("neurons.by.fires")}</option>
+              <option value="says">{say("neurons.by.says")}</option>
+            </select>
+          </label>
+        ) : (
           <label>
             {say("neurons.order")}
             <select value={order} onChange={(event) => change({ order: event.target.value })}>
@@ -141,7 +150,7 @@ function Browser({ model }: { model: string }) {
           </select>
         </label>
       </div>
-      <NeuronList model={model} asked={{ words, site, layer, order, least }} />
+      <NeuronList model={model} asked={{ words, by, site, layer, order, least }} />
     </>
   );
 }

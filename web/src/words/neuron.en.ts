@@ -23,6 +23,7 @@ export const neuron = {
   "moments.title": "How it came about in training",
   "moments.slider": "Checkpoint, of {n} with a catalogue",
   "moments.shown": "Shown are {n} of {of} checkpoints with a catalogue, spread evenly.",
+  "moments.damaged": "The catalogues of these steps cannot be read and are left out: {steps}. `sparsepath concepts track` makes them again once the files are deleted.",
   "moments.step": "Step {step}",
   "moments.fires": "Fires at {rate} of all tokens.",
   "moments.to_last": "Alike to what it is at the last checkpoint: {value}",

@@ -24,6 +24,7 @@ export const neuron: Record<keyof typeof english, string> = {
   "moments.title": "学習のなかでの変化",
   "moments.slider": "チェックポイント（カタログのあるもの {n} 個）",
   "moments.shown": "カタログのあるチェックポイント {of} 個のうち、等間隔に選んだ {n} 個を示しています。",
+  "moments.damaged": "次のステップのカタログは読み取れないため、除いています：{steps}。ファイルを削除すれば `sparsepath concepts track` で作り直せます。",
   "moments.step": "ステップ {step}",
   "moments.fires": "全トークンの {rate} で反応します。",
   "moments.to_last": "最後のチェックポイントとの近さ：{value}",

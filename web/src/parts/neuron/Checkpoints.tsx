@@ -24,10 +24,16 @@ export function Checkpoints({ model, name, hash }: Props) {
   });
   if (told.error) return <Trouble error={told.error} retry={() => void told.refetch()} />;
   if (!told.data) return null;
-  const { moments, n, n_checkpoints, training } = told.data;
+  const { moments, n_checkpoints, training, damaged } = told.data;
+  const n = told.data.n - damaged.length;
   return (
     <section>
       <h2>{say("moments.title")}</h2>
+      {damaged.length ? (
+        <p className="notice">
+          <Prose text={say("moments.damaged", { steps: damaged.map((step) => f.integer(step)).join(", ") })} />
+        </p>
+      ) : null}
       {moments.length ? (
         <>
           <Slider moments={moments} model={model} hash={hash} />

@@ -1,4 +1,4 @@
-import{B as e,R as t,V as n,a as r,d as i,n as a,p as o,r as s,s as c,y as l,z as u}from"./index-C0xAJmjY.js";import{t as d}from"./useMutation-CKd-9PZ5.js";import{n as f,t as p}from"./jobs-K7Hm2ILZ.js";import{t as m}from"./width-CmVVNzMB.js";var h=n(e(),1),g=`# A small ViT on 500 of scikit-learn's digits, with dense attention.
+import{B as e,R as t,V as n,a as r,d as i,n as a,p as o,r as s,s as c,y as l,z as u}from"./index-CCB1UJ82.js";import{t as d}from"./useMutation-NVWfVVnK.js";import{n as f,t as p}from"./jobs-cN4dj0yc.js";import{t as m}from"./width-Bnhxdfw3.js";var h=n(e(),1),g=`# A small ViT on 500 of scikit-learn's digits, with dense attention.
 # digits-vit-ssa.toml is the same training with subsampled attention; only \`keep\` differs.
 task = "image-classification"
 seed = 0

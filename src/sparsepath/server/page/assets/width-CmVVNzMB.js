@@ -1,1 +1,0 @@
-import{B as e,V as t}from"./index-C0xAJmjY.js";var n=t(e(),1);function r(e){let[t,r]=(0,n.useState)(null),[i,a]=(0,n.useState)(e);return(0,n.useEffect)(()=>{if(!t)return;let e=new ResizeObserver(([e])=>{e&&a(Math.max(260,Math.round(e.contentRect.width)))});return e.observe(t),()=>e.disconnect()},[t]),[r,i]}export{r as t};
