@@ -1,5 +1,6 @@
 """A training learns, writes what happened, and goes on exactly where it was killed."""
 
+import hashlib
 import json
 import math
 import os
@@ -330,6 +331,29 @@ def test_another_recipe_in_the_folder_is_refused(corpus: Path, whole: Path, tmp_
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(RunError, match="holds no training"):
         train(recipe(corpus), tmp_path)
+
+
+def test_a_refused_recipe_leaves_nothing_in_the_way_of_the_corrected_one(
+    corpus: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(ConfigError):
+        train(recipe(corpus, topk={"sites": {"block_out": 10_000}}), out)
+    assert not out.exists()
+    out.mkdir()
+    (out / "letter.txt").write_text("dear")
+    with pytest.raises(RunError, match="holds no training"):
+        train(recipe(corpus), out)
+    assert (out / "letter.txt").read_text() == "dear"
+    # A training that was begun stays, whatever is wrong with the next recipe.
+    with pytest.raises(RunError, match="another recipe"):
+        train(recipe(corpus, topk={"sites": {"block_out": 10_000}}), whole)
+    assert (whole / "recipe.json").exists()
+    assert (whole / "checkpoints").exists()
+    # What was saved says what it was, for any tool.
+    (line,) = (whole / "model" / "weights.sha256").read_text().splitlines()
+    saved = hashlib.sha256((whole / "model" / "model.safetensors").read_bytes()).hexdigest()
+    assert line == f"{saved}  model.safetensors"
 
 
 def test_a_rising_loss_stops_the_training_and_keeps_its_checkpoints(

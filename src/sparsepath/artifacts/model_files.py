@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 
 from sparsepath.artifacts.provenance import sha256_file
+from sparsepath.artifacts.store import write_text_atomic
 from sparsepath.errors import ModelError
 
 CLASSIFIER_TYPE = "sparsepath_classifier"
 """`model_type` of classifiers in `config.json`."""
+
+SUMS_FILE = "weights.sha256"
+"""Hashes of the weights as they were saved."""
 
 
 def locate_language_model(path: Path) -> Path:
@@ -50,6 +54,43 @@ def weights_sha256(folder: Path) -> str:
         ModelError: if there are none, or parts are missing.
     """
     return ",".join(sha256_file(path) for path in model_files(folder))
+
+
+def write_sums(folder: Path) -> None:
+    """Write the hashes of a model's weights beside them, as `sha256sum` does.
+
+    Raises:
+        ModelError: as `model_files`.
+    """
+    lines = [f"{sha256_file(path)}  {path.name}\n" for path in model_files(folder)]
+    write_text_atomic(folder / SUMS_FILE, "".join(lines))
+
+
+def check_sums(folder: Path, sha256: str | None = None) -> None:
+    """See that a model's weights are those that were saved, where that was written down.
+
+    Args:
+        folder: of a model.
+        sha256: what `weights_sha256` gives for it, where that is known.
+
+    Raises:
+        ModelError: if a file was altered.
+    """
+    path = folder / SUMS_FILE
+    if not path.is_file():
+        return
+    lines = path.read_text("utf-8", "replace").splitlines()
+    saved = {name.strip(): digest for digest, _, name in (line.partition(" ") for line in lines)}
+    files = model_files(folder)
+    found = (sha256 or weights_sha256(folder)).split(",")
+    for file, digest in zip(files, found, strict=True):
+        if saved.get(file.name) != digest:
+            raise ModelError(
+                f"{file} is not what was saved: sha256 {digest[:12]}..., in {SUMS_FILE} "
+                f"{str(saved.get(file.name))[:12]}...",
+                hint="copy the model folder again, whole; if you changed the weights yourself, "
+                f"delete {SUMS_FILE}",
+            )
 
 
 def model_files(folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from sparsepath.artifacts.model_files import check_sums
 from sparsepath.errors import ModelError
 from sparsepath.models import topk_lm as topk_lm  # transformers then knows the sparse kind
 from sparsepath.models.folder import WEIGHTS, check_safetensors, open_folder, read_json_object
@@ -49,11 +50,12 @@ def read_language_model(folder: Path) -> PreTrainedModel:
         folder: with config.json and safetensors, a TopK language model or a dense one.
 
     Raises:
-        ModelError: if files are missing or damaged, or the model is of another kind.
+        ModelError: if files are missing, damaged or altered, or the model is of another kind.
     """
     open_folder(folder, LANGUAGE_KINDS, allow_custom_code=True)
     if (folder / WEIGHTS).exists():
         check_safetensors(folder / WEIGHTS)
+    check_sums(folder)
     try:
         with quiet():
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(

@@ -24,9 +24,10 @@ from accelerate import Accelerator
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from sparsepath.artifacts.model_files import write_sums
 from sparsepath.artifacts.provenance import now_utc, package_versions
 from sparsepath.artifacts.store import folder_atomic, write_json_atomic
-from sparsepath.errors import ConfigError, RunError
+from sparsepath.errors import ConfigError, RunError, SparsepathError
 from sparsepath.nn.subsampling import Subsampler, subsample
 from sparsepath.train.autoencoder import AutoencoderTask
 from sparsepath.train.images import ImageTask
@@ -86,7 +87,15 @@ def train(recipe: Recipe, out: Path) -> Trained:
         DataError: if the corpus cannot be read.
         RunError: if the folder belongs to another recipe, or the loss is no number or rises.
     """
-    run = _Training(recipe, out)
+    is_new = not (out / RECIPE_FILE).exists()
+    try:
+        run = _Training(recipe, out)
+    except SparsepathError:
+        # A refused recipe leaves nothing that would stand in the way of the corrected one; what
+        # was there before, `_claim` refused.
+        if is_new and (out / RECIPE_FILE).exists():
+            shutil.rmtree(out, ignore_errors=True)
+        raise
     with ExitStack() as stack:
         stack.enter_context(run.progress)
         if recipe.subsampling.keep < 1 or recipe.subsampling.keep_last is not None:
@@ -422,3 +431,4 @@ Trained by `sparsepath train`; `recipe.json` describes the training completely.
     with folder_atomic(run.out / MODEL_FOLDER) as folder:
         run.task.save(model, folder, card)
         shutil.copy(run.out / RECIPE_FILE, folder / RECIPE_FILE)
+        write_sums(folder)

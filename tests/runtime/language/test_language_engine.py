@@ -21,12 +21,14 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Co
 from transformers.models.mistral import MistralConfig, MistralForCausalLM
 from transformers.models.qwen2 import Qwen2ForCausalLM
 
+from sparsepath.artifacts.model_files import write_sums
 from sparsepath.cli.main import main
 from sparsepath.config import GenerateOptions
 from sparsepath.errors import ConfigError, DataError, ModelError
 from sparsepath.kernels.by_input import stored, written_out
 from sparsepath.kernels.native import Level, best_level
 from sparsepath.models.language import fresh_llama, fresh_topk, train_byte_tokenizer
+from sparsepath.models.language_folder import load_language_model
 from sparsepath.runtime.language import engine as engine_file
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.engine import Engine, Written
@@ -329,8 +331,43 @@ def test_made_weights_of_another_size_are_never_read(
         facts = opened.metadata()
     tensors = load_numpy(kept)
     save_numpy(tensors | {name: tensors[name][:-1].copy()}, kept, facts)
-    with pytest.raises(ModelError, match=name.split(".rows")[0]):
-        Engine(place)
+    expected = Engine(folder).logits(_ids(9))
+    np.testing.assert_array_equal(Engine(place).logits(_ids(9)), expected)
+    assert load_numpy(kept)[name].shape == tensors[name].shape
+
+
+def test_made_weights_that_were_altered_are_made_anew(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(folder, place)
+    expected = Engine(place).logits(_ids(9))
+    kept = place / "decode-int8.safetensors"
+    before = {name: tensor.copy() for name, tensor in load_numpy(kept).items()}
+    altered = bytearray(kept.read_bytes())
+    for at in range(len(altered) // 2, len(altered), 7):
+        altered[at] ^= 0x55
+    kept.write_bytes(altered)
+    np.testing.assert_array_equal(Engine(place).logits(_ids(9)), expected)
+    after = load_numpy(kept)
+    assert all((after[name] == tensor).all() for name, tensor in before.items())
+
+
+def test_weights_that_were_altered_since_they_were_saved_are_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(folder, place)
+    write_sums(place)
+    expected = Engine(place).logits(_ids(9))
+    weights = place / "model.safetensors"
+    altered = bytearray(weights.read_bytes())
+    altered[-9] ^= 1
+    weights.write_bytes(altered)
+    for read in (Engine, load_language_model):
+        with pytest.raises(ModelError, match=r"model\.safetensors is not what was saved"):
+            read(place)
+    altered[-9] ^= 1
+    weights.write_bytes(altered)
+    np.testing.assert_array_equal(Engine(place).logits(_ids(9)), expected)
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(

@@ -8,6 +8,7 @@ written, it stays in memory.
 """
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from sparsepath.artifacts.model_files import model_files, weights_sha256
+from sparsepath.artifacts.model_files import check_sums, model_files, weights_sha256
 from sparsepath.config import Form
 from sparsepath.errors import ConfigError, ModelError
 from sparsepath.kernels.by_input import PACK, TOPS, Floats, stored, written_out
@@ -91,17 +92,19 @@ def read_weights(folder: Path, form: Form) -> Weights:
 
     Raises:
         ConfigError: if `form` is not known.
-        ModelError: if files are missing, damaged, or do not fit the configuration.
+        ModelError: if files are missing, damaged, altered, or do not fit the configuration.
     """
     if form not in get_args(Form):
         raise ConfigError(f"weights in {form!r}", hint=f"use one of {', '.join(get_args(Form))}")
     shape = read_shape(folder)
     digest = weights_sha256(folder)
+    check_sums(folder, digest)
     kept = folder / f"decode-{form}.safetensors"
     tensors = _read_kept(kept, digest)
     if tensors is None:
         tensors = dict(_made(Source(model_files(folder)), shape, form))
         facts = {"version": VERSION, "made_of": digest, "form": form}
+        facts["content"] = _content(tensors)
         # Without a file the weights are there all the same.
         with contextlib.suppress(OSError, SafetensorError):
             write_tensors(kept, tensors, facts)
@@ -160,7 +163,7 @@ def _read_kept(path: Path, digest: str) -> Tensors | None:
         return None
     start, entries = header(path)
     kinds = {"F32": np.float32, "U16": np.uint16, "I8": np.int8, "U8": np.uint8}
-    return {
+    tensors: Tensors = {
         name: np.memmap(
             path,
             kinds[entry["dtype"]],
@@ -171,6 +174,17 @@ def _read_kept(path: Path, digest: str) -> Tensors | None:
         for name, entry in entries.items()
         if name != "__metadata__"
     }
+    return tensors if facts.get("content") == _content(tensors) else None
+
+
+def _content(tensors: Tensors) -> str:
+    """Hash what is stored, by name; so a file that was altered is made anew."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        flat: Any = np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8)
+        digest.update(flat)
+    return digest.hexdigest()
 
 
 def _weights(
