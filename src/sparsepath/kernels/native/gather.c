@@ -11,35 +11,14 @@
 #include <string.h>
 
 #include "native.h"
+#include "weight.h"
 
 #define GROUP 4
 #define STRETCH 4096 /* outputs; a multiple of 32 */
-#define STRIP 512
-
-#define ALWAYS static inline __attribute__((always_inline))
 
 int64_t sp_bytes_to(int64_t kind, int64_t column) {
     static const int64_t bits[] = {32, 16, 8, 4};
     return column * bits[kind] / 8;
-}
-
-static inline float bf16(uint16_t bits) {
-    uint32_t wide = (uint32_t)bits << 16;
-    float x;
-    memcpy(&x, &wide, 4);
-    return x;
-}
-
-static inline float weight(const void *row, int kind, int64_t column) {
-    switch (kind) {
-    case SP_F32: return ((const float *)row)[column];
-    case SP_BF16: return bf16(((const uint16_t *)row)[column]);
-    case SP_I8: return (float)((const int8_t *)row)[column];
-    default: {
-        uint8_t byte = ((const uint8_t *)row)[column / 32 * 16 + column % 16];
-        return (float)((column % 32 < 16 ? byte & 15 : byte >> 4) - 8);
-    }
-    }
 }
 
 /* Add some rows, from a column on. */
@@ -329,86 +308,6 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
             group(rows, next, factors, n, (int)matrix->kind, width, y + from);
         }
     }
-}
-
-/* ---------- several vectors at once ---------- */
-
-/* Write a strip of a row out, times its scale. `from` is a multiple of 32. */
-ALWAYS void write_out(const void *row, int64_t kind, float scale, int64_t from, int64_t n,
-                      float *out) {
-    const char *first = (const char *)row + sp_bytes_to(kind, from);
-    switch (kind) {
-    case SP_F32:
-        for (int64_t o = 0; o < n; o++) out[o] = scale * ((const float *)first)[o];
-        break;
-    case SP_BF16:
-        for (int64_t o = 0; o < n; o++) out[o] = scale * bf16(((const uint16_t *)first)[o]);
-        break;
-    case SP_I8:
-        for (int64_t o = 0; o < n; o++) out[o] = scale * (float)((const int8_t *)first)[o];
-        break;
-    default:
-        for (int64_t o = 0; o < n; o++) out[o] = scale * weight(first, SP_I4, o);
-    }
-}
-
-/* Every row is written out once for all vectors, a strip at a time. */
-ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
-                           float *y, int64_t y_stride) {
-    float strips[GROUP][STRIP];
-    int64_t n_in = matrix->n_in, n_out = matrix->n_out;
-    for (int64_t from = 0; from < n_out; from += STRIP) {
-        int64_t width = n_out - from < STRIP ? n_out - from : STRIP;
-        for (int64_t i = 0; i < n_in; i += GROUP) {
-            int rows = (int)(n_in - i < GROUP ? n_in - i : GROUP);
-            for (int r = 0; r < rows; r++) {
-                const char *row = (const char *)matrix->rows + (i + r) * matrix->row_bytes;
-                float scale = matrix->scales ? matrix->scales[i + r] : 1.0f;
-                write_out(row, matrix->kind, scale, from, width, strips[r]);
-            }
-            for (int64_t t = 0; t < n; t++) {
-                const float *v = x + t * stride + i;
-                float *out = y + t * y_stride + from;
-                float v0 = v[0], v1 = rows > 1 ? v[1] : 0, v2 = rows > 2 ? v[2] : 0;
-                float v3 = rows > 3 ? v[3] : 0;
-                if (rows < GROUP)
-                    for (int r = rows; r < GROUP; r++) memset(strips[r], 0, sizeof strips[r]);
-                for (int64_t o = 0; o < width; o++)
-                    out[o] += v0 * strips[0][o] + v1 * strips[1][o] + v2 * strips[2][o] +
-                              v3 * strips[3][o];
-            }
-        }
-    }
-}
-
-static void multiply_block_plain(const sp_matrix *matrix, const float *x, int64_t stride,
-                                 int64_t n, float *y, int64_t y_stride) {
-    multiply_block(matrix, x, stride, n, y, y_stride);
-}
-
-#ifdef SP_X86
-__attribute__((target("avx2,fma"))) static void multiply_block_avx2(const sp_matrix *matrix,
-                                                                    const float *x, int64_t stride,
-                                                                    int64_t n, float *y, int64_t y_stride) {
-    multiply_block(matrix, x, stride, n, y, y_stride);
-}
-#endif
-
-void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
-                       float *y, int64_t y_stride, int level) {
-    for (int64_t t = 0; t < n; t++) {
-        float *out = y + t * y_stride;
-        if (matrix->bias) memcpy(out, matrix->bias, (size_t)matrix->n_out * sizeof(float));
-        else memset(out, 0, (size_t)matrix->n_out * sizeof(float));
-    }
-#ifdef SP_X86
-    if (level >= SP_AVX2) {
-        multiply_block_avx2(matrix, x, stride, n, y, y_stride);
-        return;
-    }
-#endif
-    (void)level;
-    multiply_block_plain(matrix, x, stride, n, y, y_stride);
 }
 
 /* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart. */
