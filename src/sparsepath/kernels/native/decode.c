@@ -62,7 +62,7 @@ typedef struct {
     int32_t *trace_counts; /* [tokens, layers * SITES] */
 } sp_decoder;
 
-enum { BLOCK = 16 }; /* tokens that go through a layer together */
+enum { BLOCK = 32 }; /* tokens that go through a layer together */
 enum { LEAST_ATTENTION = 1 << 15 }; /* products with keys that are worth another thread */
 enum { DENSE_FROM = 2 }; /* from so many entries for each input on, rows are read once for all */
 

@@ -67,26 +67,24 @@ ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stri
 /* 32 outputs of some rows, the first row at `row`; its next outputs are asked for. */
 #define WRITE(TYPE, VALUE)                                                                         \
     for (int64_t i = 0; i < rows; i++, out += TILE) {                                              \
-        const TYPE *from = (const TYPE *)(row + i * matrix->row_bytes);                            \
+        const TYPE *restrict from = (const TYPE *)(row + i * matrix->row_bytes);                   \
         float scale = scales ? scales[i] : 1.0f;                                                   \
         for (int o = 0; o < TILE; o++) out[o] = scale * (VALUE);                                   \
         __builtin_prefetch((const char *)from + 64);                                               \
     }
 
 ALWAYS void write_whole(const sp_matrix *matrix, const char *row, const float *scales,
-                        int64_t rows, float *out) {
+                        int64_t rows, float *restrict out) {
     switch (matrix->kind) {
     case SP_F32: WRITE(float, from[o]) break;
     case SP_BF16: WRITE(uint16_t, bf16(from[o])) break;
     case SP_I8: WRITE(int8_t, (float)from[o]) break;
     default:
         for (int64_t i = 0; i < rows; i++, out += TILE) {
-            const uint8_t *from = (const uint8_t *)(row + i * matrix->row_bytes);
+            const uint8_t *restrict from = (const uint8_t *)(row + i * matrix->row_bytes);
             float scale = scales ? scales[i] : 1.0f;
-            for (int o = 0; o < 16; o++) {
-                out[o] = scale * (float)((from[o] & 15) - 8);
-                out[16 + o] = scale * (float)((from[o] >> 4) - 8);
-            }
+            for (int o = 0; o < 16; o++) out[o] = scale * (float)((from[o] & 15) - 8);
+            for (int o = 0; o < 16; o++) out[16 + o] = scale * (float)((from[o] >> 4) - 8);
             __builtin_prefetch((const char *)from + 64);
         }
     }
