@@ -12,9 +12,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from sparsepath.artifacts.model_files import check_sums
 from sparsepath.errors import ModelError
 from sparsepath.models import topk_lm as topk_lm  # transformers then knows the sparse kind
+from sparsepath.models.digest import check_saved
 from sparsepath.models.folder import WEIGHTS, check_safetensors, open_folder, read_json_object
 from sparsepath.models.parent import read_tokenizer_file
 from sparsepath.models.quiet import quiet
@@ -55,7 +55,7 @@ def read_language_model(folder: Path) -> PreTrainedModel:
     open_folder(folder, LANGUAGE_KINDS, allow_custom_code=True)
     if (folder / WEIGHTS).exists():
         check_safetensors(folder / WEIGHTS)
-    check_sums(folder)
+    check_saved(folder)
     try:
         with quiet():
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
