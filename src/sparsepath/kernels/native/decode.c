@@ -64,7 +64,6 @@ typedef struct {
 
 enum { BLOCK = 32 }; /* tokens that go through a layer together */
 enum { LEAST_ATTENTION = 1 << 15 }; /* products with keys that are worth another thread */
-enum { DENSE_FROM = 2 }; /* from so many entries for each input on, rows are read once for all */
 
 /* Entries of a vector that are not zero. */
 typedef struct {
@@ -194,13 +193,12 @@ static void multiply(sp_decoder *m, const sp_matrix *matrix, const few_t *few, f
     m->bytes_read += few->n * (matrix->row_bytes + (matrix->scales ? 4 : 0));
 }
 
-/* Several tokens, each with its own entries; x is written anew where most of them are not zero.
- * Then every row is read once for all tokens, which is faster. */
+/* Several tokens, each with its own entries, or x written anew where a dense product is faster. */
 static void multiply_all(sp_decoder *m, const sp_matrix *matrix, const few_t *few, int64_t n,
                          float *x, float *y) {
     int64_t total = 0, width = matrix->n_in;
     for (int64_t t = 0; t < n; t++) total += few[t].n;
-    if (total <= DENSE_FROM * width) {
+    if (!sp_is_dense_faster(matrix, n, total, (int)m->level)) {
         for (int64_t t = 0; t < n; t++) multiply(m, matrix, few + t, y + t * matrix->n_out);
         return;
     }

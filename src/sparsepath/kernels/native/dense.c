@@ -64,6 +64,23 @@ ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stri
 
 #ifdef SP_X86
 
+#define AVX2 __attribute__((target("avx2,fma")))
+#define AVX512 __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")))
+
+/* 32 outputs of a row of 4 bits: by hand, since compilers take loops over half a byte apart. */
+AVX2 static inline void write_four_bits(const uint8_t *from, float scale, float *out) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)from), low = _mm_set1_epi8(15);
+    __m128i halves[] = {_mm_and_si128(bytes, low), _mm_and_si128(_mm_srli_epi16(bytes, 4), low)};
+    __m256 factor = _mm256_set1_ps(scale);
+    for (int h = 0; h < 2; h++) {
+        __m128i weights = _mm_sub_epi8(halves[h], _mm_set1_epi8(8));
+        __m256i first = _mm256_cvtepi8_epi32(weights);
+        __m256i second = _mm256_cvtepi8_epi32(_mm_srli_si128(weights, 8));
+        _mm256_storeu_ps(out + 16 * h, _mm256_mul_ps(factor, _mm256_cvtepi32_ps(first)));
+        _mm256_storeu_ps(out + 16 * h + 8, _mm256_mul_ps(factor, _mm256_cvtepi32_ps(second)));
+    }
+}
+
 /* 32 outputs of some rows, the first row at `row`; its next outputs are asked for. */
 #define WRITE(TYPE, VALUE)                                                                         \
     for (int64_t i = 0; i < rows; i++, out += TILE) {                                              \
@@ -73,7 +90,7 @@ ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stri
         __builtin_prefetch((const char *)from + 64);                                               \
     }
 
-ALWAYS void write_whole(const sp_matrix *matrix, const char *row, const float *scales,
+AVX2 ALWAYS void write_whole(const sp_matrix *matrix, const char *row, const float *scales,
                         int64_t rows, float *restrict out) {
     switch (matrix->kind) {
     case SP_F32: WRITE(float, from[o]) break;
@@ -83,15 +100,14 @@ ALWAYS void write_whole(const sp_matrix *matrix, const char *row, const float *s
         for (int64_t i = 0; i < rows; i++, out += TILE) {
             const uint8_t *restrict from = (const uint8_t *)(row + i * matrix->row_bytes);
             float scale = scales ? scales[i] : 1.0f;
-            for (int o = 0; o < 16; o++) out[o] = scale * (float)((from[o] & 15) - 8);
-            for (int o = 0; o < 16; o++) out[16 + o] = scale * (float)((from[o] >> 4) - 8);
+            write_four_bits(from, scale, out);
             __builtin_prefetch((const char *)from + 64);
         }
     }
 }
 
 /* The same of a tile that ends behind the last output: zero there. */
-ALWAYS void write_tile(const sp_matrix *matrix, int64_t first, int64_t rows, int64_t from,
+AVX2 ALWAYS void write_tile(const sp_matrix *matrix, int64_t first, int64_t rows, int64_t from,
                        float *out) {
     const char *row = (const char *)matrix->rows + first * matrix->row_bytes;
     const float *scales = matrix->scales ? matrix->scales + first : 0;
@@ -128,9 +144,6 @@ ALWAYS void write_tile(const sp_matrix *matrix, int64_t first, int64_t rows, int
             _Pragma("GCC unroll 4") for (int v = 0; v < V; v++)                                    \
                 STORE(y + t * y_stride + v * LANES, sums[t][v]);                                   \
     }
-
-#define AVX2 __attribute__((target("avx2,fma")))
-#define AVX512 __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")))
 
 #define NARROW(NAME, T)                                                                            \
     DEFINE_TILE(NAME, AVX2, T, 4, __m256, 8, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps,    \
@@ -188,6 +201,21 @@ DEFINE_DENSE(dense_avx2, AVX2, {narrow_2, 2}, {narrow_1, 1})
 DEFINE_DENSE(dense_avx512, AVX512, {wide_8, 8}, {wide_4, 4}, {wide_1, 1})
 
 #endif
+
+/* Break-even of n vectors with so many entries in all: measured shares of the inputs, by kind of
+ * weight. Entries read their rows each; a dense product writes every row out, once for all. */
+int sp_is_dense_faster(const sp_matrix *matrix, int64_t n, int64_t entries, int level) {
+    static const struct {
+        float share, once; /* of all inputs of a vector; of all inputs, for writing out */
+    } levels[][4] = {
+        [SP_PLAIN] = {{.10f, 1.0f}, {.10f, 1.0f}, {.07f, 1.0f}, {.07f, 1.0f}},
+        [SP_AVX2] = {{.16f, 2.2f}, {.35f, 2.5f}, {.48f, 3.2f}, {.38f, 2.1f}},
+        [SP_AVX512] = {{.09f, 1.9f}, {.19f, 3.2f}, {.30f, 4.5f}, {.20f, 2.1f}},
+        [SP_NEON] = {{.12f, 1.5f}, {.12f, 1.5f}, {.12f, 1.5f}, {.12f, 1.5f}}, /* assumed */
+    };
+    float inputs = levels[level][matrix->kind].share * (float)n + levels[level][matrix->kind].once;
+    return (float)entries > inputs * (float)matrix->n_in;
+}
 
 void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
                        float *y, int64_t y_stride, int level) {

@@ -49,6 +49,9 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
 void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
                        float *y, int64_t y_stride, int level);
 
+/* Whether that is faster than n products with `entries` in all that are not zero. */
+int sp_is_dense_faster(const sp_matrix *matrix, int64_t n, int64_t entries, int level);
+
 /* Bytes of a row up to a column that is a multiple of 32. */
 int64_t sp_bytes_to(int64_t kind, int64_t column);
 
