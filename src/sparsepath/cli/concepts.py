@@ -101,6 +101,7 @@ def concepts_command() -> None:
     "arguments, for one of this machine. With --processes 1 it has a task for each processor.",
 )
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path),
     help="The file.  [default: concepts.sqlite in MODEL or the autoencoder]",

@@ -63,7 +63,9 @@ DEFAULTS = MeasureOptions()
 @click.option(
     "--seed", default=DEFAULTS.seed, show_default=True, help="Draws rows, controls and intervals."
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON here too.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON here too."
+)
 @json_option
 def measure_command(
     model: Path, data: str, out: Path | None, as_json: bool, **options: Any

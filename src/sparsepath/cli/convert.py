@@ -22,6 +22,7 @@ from sparsepath.kernels.allocator import keep_freed_memory
 @click.option("--label-column", help="Classifier: column with the label.  [default: found]")
 @changes_option
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Run folder.  [default: runs/<name of the model>-topk]",

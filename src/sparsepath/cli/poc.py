@@ -32,6 +32,7 @@ _DEFAULTS = {field.name: field.default for field in fields(PocOptions)}
     help="Wall time for everything.",
 )
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Run folder.  [default: runs/<name of DATA>]",

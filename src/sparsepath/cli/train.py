@@ -14,6 +14,7 @@ from sparsepath.kernels.allocator import keep_freed_memory
 @click.argument("recipe", type=click.Path(path_type=Path))
 @changes_option
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Run folder.  [default: runs/<name of the recipe>]",
