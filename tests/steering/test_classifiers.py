@@ -158,6 +158,7 @@ def test_commands(model: Path, tmp_path: Path) -> None:
     swept = run.invoke(main, said)
     assert "no harmless strength" in swept.output
     assert read_json(tmp_path / "s.json", ClassSweep).points[1].share == 1.0
+    assert "no presets yet" in run.invoke(main, ["steering", "list", str(own)]).stderr
     saved = run.invoke(main, ["steering", "save", str(own), "--name", "calm", "--steer", "L01/0=3"])
     assert saved.exit_code == 0, saved.output
     assert "calm" in run.invoke(main, ["steering", "list", str(own)]).output

@@ -14,7 +14,7 @@ from sparsepath.errors import ConfigError
 
 if TYPE_CHECKING:
     from sparsepath.audit.policy import Standing
-    from sparsepath.runtime.language.engine import Written
+    from sparsepath.runtime.language.engine import Ending, Written
 
 
 @click.command("generate")
@@ -161,10 +161,18 @@ def _standing(
     return found
 
 
+_ENDINGS: dict["Ending", str] = {
+    "end": "the text is finished",
+    "stop": "a stop string came",
+    "tokens": "as many as asked for",
+    "context": "the context is full",
+}
+
+
 def _said(facts: "Written", form: Form, threads: int) -> str:
     """Say how fast it was."""
     count = "one thread" if threads == 1 else f"{threads} threads"
-    parts = [f"{facts.tokens} tokens ({facts.ending}), {form}, {count}"]
+    parts = [f"{facts.tokens} tokens ({_ENDINGS[facts.ending]}), {form}, {count}"]
     if facts.tokens_per_s is not None:
         parts.append(f"{facts.tokens_per_s:,.0f} tokens/s")
     if facts.bytes_per_token is not None:

@@ -183,6 +183,8 @@ def list_command(model: Path, as_json: bool) -> None:
         ]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
+    if not found:
+        click.echo("no presets yet; `sparsepath steering save` makes one", err=True)
     for name, preset, trouble in found:
         if preset is None:
             click.echo(f"{name}: cannot be used: {trouble}")

@@ -495,7 +495,7 @@ def test_the_command_prints_the_answer_and_its_speed(folder: Path) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     assert done.stdout == expected + "\n"
-    assert "15 tokens (tokens), int8, one thread; " in done.stderr
+    assert "15 tokens (as many as asked for), int8, one thread; " in done.stderr
     assert "MB of weights read a token; prompt of" in done.stderr
     piped = CliRunner().invoke(main, ["generate", str(folder), "-", *arguments[3:]], "one two")
     assert piped.stdout == done.stdout, (piped.exception, piped.output)
