@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -256,6 +258,36 @@ def test_neurons_are_followed_over_the_checkpoints_of_a_conversion(
         assert catalogues[0].facts.kind == "text-classification"
     assert {life.neuron.layer for life in found.lives} == {0, 1}
     assert any(life.settled_at is not None for life in found.lives)
+
+
+def test_catalogues_of_checkpoints_are_those_asked_for(
+    done: Converted, table: Path, tmp_path: Path
+) -> None:
+    run, own, said = tmp_path / "run", tmp_path / "own.csv", list[str]()
+    shutil.copytree(done.folder, run)
+    shutil.copyfile(table, own)
+    options = CatalogueOptions(length=32, held_out=0.25, vectors=False)
+
+    def again(corpus: Path, options: CatalogueOptions) -> list[str]:
+        said.clear()
+        catalogue_checkpoints(run, str(corpus), options, said.append)
+        return [line for line in said if line.startswith("step ")]
+
+    first = again(own, options)
+    assert len(first) >= 2
+    assert again(own, options) == []
+    few = CatalogueOptions(length=32, held_out=0.25, vectors=False, tokens=600)
+    assert all("of another corpus or other options" in line for line in again(own, few))
+    assert len(again(table, few)) == len(first)
+    assert again(table, few) == []
+    later = time.time() + 60
+    os.utime(next(run.glob("checkpoints/step-*/state.safetensors")), (later, later))
+    assert len(again(table, few)) == 1
+    damaged = next((run / "concepts").glob("step-*.sqlite"))
+    damaged.write_bytes(b"no database")
+    os.utime(damaged, (later + 60, later + 60))
+    with pytest.raises(RunError, match="fix: delete it"):
+        again(table, few)
 
 
 def test_a_model_that_sparsepath_trained_is_converted_too(

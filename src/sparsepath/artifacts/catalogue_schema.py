@@ -7,7 +7,7 @@ people said.
 
 from typing import Final, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from sparsepath.artifacts.base import Artifact
 from sparsepath.artifacts.neuron import Neuron
@@ -162,6 +162,8 @@ class CatalogueFacts(Artifact):
     """Of texts and of labels, where the corpus was a table."""
     classes: list[ClassFacts] = Field(default_factory=list)
     """Of the texts, where they have labels."""
+    asked: dict[str, JsonValue] = Field(default_factory=dict)
+    """The corpus and the options that decided what is in it; empty in catalogues of before."""
 
 
 class NeuronLine(NamedTuple):

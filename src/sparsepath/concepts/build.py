@@ -115,7 +115,10 @@ def build_catalogue(
         writer.text(text_rows(text.finding, text.held_out))
         scores = _write_neurons(writer, _rows(shards, subject, text, say), options, say)
         facts = _facts(subject, corpus, shards, text, scores).model_copy(
-            update={"columns": list(read.columns)}
+            update={
+                "columns": list(read.columns),
+                "asked": {"corpus": corpus, **options.decide()},
+            }
         )
         facts.warnings.extend([] if read.warning is None else [read.warning])
         writer.facts(facts)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sparsepath.artifacts.catalogue import DATED_FOLDER
+from sparsepath.artifacts.catalogue import DATED_FOLDER, Catalogue
 from sparsepath.artifacts.store import folder_atomic
 from sparsepath.concepts.build import build_catalogue
 from sparsepath.concepts.options import CatalogueOptions
@@ -37,7 +37,9 @@ def catalogue_checkpoints(
     options: CatalogueOptions,
     say: Callable[[str], None] = lambda _text: None,
 ) -> list[Dated]:
-    """Catalogue every checkpoint of a training; those that are catalogued already stay.
+    """Catalogue every checkpoint of a training.
+
+    Catalogues of this corpus with these options stay, unless checkpoint or corpus are newer.
 
     Args:
         run: folder of a finished training.
@@ -46,7 +48,8 @@ def catalogue_checkpoints(
         say: told what is done.
 
     Raises:
-        RunError: if the training is not finished or left no checkpoints of one process.
+        RunError: if the training is not finished or left no checkpoints of one process, or a
+            catalogue is damaged.
     """
     model = run / "model"
     found = sorted(run.glob(f"checkpoints/step-*/{STATE}"))
@@ -60,15 +63,38 @@ def catalogue_checkpoints(
     for state in found:
         step = int(state.parent.name.removeprefix("step-"))
         path = run / DATED_FOLDER / f"{state.parent.name}.sqlite"
-        if not path.is_file():
-            say(f"step {step}")
+        told = _other(path, state, corpus, options)
+        if told is not None:
+            say(f"step {step}{told}")
             folder = path.with_suffix(".model")
-            if not folder.is_dir():
-                _as_model(state, model, folder)
-            build_catalogue(folder, corpus, options, out=path, say=say)
+            if folder.is_dir():  # of a build that was stopped; perhaps of other weights
+                shutil.rmtree(folder)
+            _as_model(state, model, folder)
+            build_catalogue(folder, corpus, options, out=path, start_over=True, say=say)
             shutil.rmtree(folder)
         dated.append(Dated(f"step {step}", path))
     return dated
+
+
+def _other(path: Path, state: Path, corpus: str, options: CatalogueOptions) -> str | None:
+    """Say why a checkpoint has to be catalogued; None if its catalogue is the one asked for.
+
+    Raises:
+        RunError: if its catalogue is damaged; it may hold remarks, so it is not thrown away.
+    """
+    if not path.is_file():
+        return ""
+    sources = [state, *([Path(corpus)] if Path(corpus).is_file() else [])]
+    if max(source.stat().st_mtime for source in sources) > path.stat().st_mtime:
+        return ": its catalogue is older than the checkpoint or the corpus, and is made anew"
+    try:
+        with Catalogue(path) as catalogue:
+            asked = catalogue.facts.asked
+    except RunError as err:
+        raise RunError(err.message, hint="delete it, and give the same command again") from err
+    if asked == {"corpus": corpus, **options.decide()}:
+        return None
+    return ": its catalogue is of another corpus or other options, and is made anew"
 
 
 def _as_model(state: Path, finished: Path, folder: Path) -> None:

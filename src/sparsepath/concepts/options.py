@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue, TypeAdapter
+
 from sparsepath.artifacts.neuron import Site
 from sparsepath.errors import ConfigError
 
@@ -56,6 +58,11 @@ class CatalogueOptions:
     def columns(self) -> dict[str, str | None]:
         """Columns of a table."""
         return {"text": self.text_column, "label": self.label_column}
+
+    def decide(self) -> dict[str, JsonValue]:
+        """Give the options that decide what is in a catalogue, not who makes it."""
+        given: dict[str, JsonValue] = TypeAdapter(CatalogueOptions).dump_python(self, mode="json")
+        return {name: value for name, value in given.items() if name not in ("processes", "ray")}
 
     def __post_init__(self) -> None:
         """Check the settings.
