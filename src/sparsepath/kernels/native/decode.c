@@ -72,75 +72,6 @@ typedef struct {
     int64_t n;
 } few_t;
 
-#define ALWAYS static inline __attribute__((always_inline))
-
-/* ---------- parts that are compiled once for each instruction set ---------- */
-
-ALWAYS float dot(const float *a, const float *b, int64_t n) {
-    float lanes[16] = {0};
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int l = 0; l < 16; l++) lanes[l] += a[i + l] * b[i + l];
-    float sum = 0;
-    for (; i < n; i++) sum += a[i] * b[i];
-    for (int l = 0; l < 16; l++) sum += lanes[l];
-    return sum;
-}
-
-ALWAYS void norm_body(const float *x, const float *weight, int64_t n, double eps, float *y) {
-    float scale = (float)(1.0 / sqrt((double)dot(x, x, n) / (double)n + eps));
-    for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale * weight[i];
-}
-
-/* One query head over the positions `first` to `last`. */
-ALWAYS void attend_body(const float *q, const float *keys, const float *values, int64_t first,
-                        int64_t last, int64_t dim, float *scores, float *y) {
-    float scale = 1.0f / sqrtf((float)dim), top = -INFINITY, total = 0;
-    for (int64_t p = first; p <= last; p++) {
-        scores[p] = dot(q, keys + p * dim, dim) * scale;
-        top = scores[p] > top ? scores[p] : top;
-    }
-    for (int64_t p = first; p <= last; p++) total += scores[p] = expf(scores[p] - top);
-    memset(y, 0, (size_t)dim * sizeof(float));
-    for (int64_t p = first; p <= last; p++) {
-        float share = scores[p] / total;
-        const float *value = values + p * dim;
-        for (int64_t i = 0; i < dim; i++) y[i] += share * value[i];
-    }
-}
-
-static void norm_plain(const float *x, const float *weight, int64_t n, double eps, float *y) {
-    norm_body(x, weight, n, eps, y);
-}
-
-static void attend_plain(const float *q, const float *keys, const float *values, int64_t first,
-                         int64_t last, int64_t dim, float *scores, float *y) {
-    attend_body(q, keys, values, first, last, dim, scores, y);
-}
-
-#ifdef SP_X86
-#define AVX2 __attribute__((target("avx2,fma")))
-
-AVX2 static void norm_avx2(const float *x, const float *weight, int64_t n, double eps, float *y) {
-    norm_body(x, weight, n, eps, y);
-}
-
-AVX2 static void attend_avx2(const float *q, const float *keys, const float *values, int64_t first,
-                             int64_t last, int64_t dim, float *scores, float *y) {
-    attend_body(q, keys, values, first, last, dim, scores, y);
-}
-#endif
-
-static void norm(const sp_decoder *m, const float *x, const float *weight, float *y) {
-#ifdef SP_X86
-    if (m->level >= SP_AVX2) {
-        norm_avx2(x, weight, m->d_model, m->eps, y);
-        return;
-    }
-#endif
-    norm_plain(x, weight, m->d_model, m->eps, y);
-}
-
 /* ---------- sparse vectors ---------- */
 
 static void push(few_t *few, const float *x, int64_t from, int64_t to, int is_positive) {
@@ -245,13 +176,8 @@ static void attend_group(const attention_t *a, int64_t t, int64_t h, float *scor
     memcpy(values + position * dim, value, (size_t)dim * sizeof(float));
     for (int64_t q = h * group; q < (h + 1) * group; q++) {
         rotate(cosine, sine, dim, qkv + q * dim);
-#ifdef SP_X86
-        if (m->level >= SP_AVX2) {
-            attend_avx2(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim);
-            continue;
-        }
-#endif
-        attend_plain(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim);
+        sp_attend(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim,
+                  (int)m->level);
     }
 }
 
@@ -416,7 +342,7 @@ static int run_attention(sp_decoder *m, int64_t number, int64_t n, int64_t posit
     int64_t d = m->d_model, heads = m->n_heads * m->head_dim;
     int status;
     for (int64_t t = 0; t < n; t++) {
-        norm(m, r->x + t * d, layer->attn_norm, r->normed);
+        sp_norm(r->x + t * d, layer->attn_norm, d, m->eps, r->normed, (int)m->level);
         if ((status = keep(m, ATTN_IN, r->normed, d, layer->k_attn_in, r->few + t, r->sizes)))
             return status;
         finish(m, number, ATTN_IN, t, r);
@@ -439,7 +365,7 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
     int64_t d = m->d_model, d_mlp = m->d_mlp;
     int status;
     for (int64_t t = 0; t < n; t++) {
-        norm(m, r->x + t * d, layer->mlp_norm, r->normed);
+        sp_norm(r->x + t * d, layer->mlp_norm, d, m->eps, r->normed, (int)m->level);
         if ((status = keep(m, MLP_IN, r->normed, d, layer->k_mlp_in, r->few + t, r->sizes)))
             return status;
         finish(m, number, MLP_IN, t, r);
@@ -448,7 +374,7 @@ static int run_mlp(sp_decoder *m, int64_t number, int64_t n, room_t *r) {
     for (int64_t t = 0; t < n; t++) {
         const float *gate = r->wide + t * 2 * d_mlp;
         float *y = r->hidden + t * d_mlp;
-        for (int64_t i = 0; i < d_mlp; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * gate[d_mlp + i];
+        sp_gate(gate, gate + d_mlp, d_mlp, y, (int)m->level);
         if ((status = keep(m, MLP_HIDDEN, y, d_mlp, layer->k_mlp_hidden, r->few + t, r->sizes)))
             return status;
         finish(m, number, MLP_HIDDEN, t, r);
@@ -496,7 +422,8 @@ SP_EXPORT int sp_decode(sp_decoder *m, const int32_t *tokens, int64_t n, int64_t
         /* The last tokens' logits lie side by side, as the tokens do. */
         int64_t first = start > n - n_logits ? start : n - n_logits, wanted = start + block - first;
         for (int64_t t = 0; t < wanted; t++) {
-            norm(m, r.x + (first - start + t) * d, m->final_norm, r.normed);
+            sp_norm(r.x + (first - start + t) * d, m->final_norm, d, m->eps, r.normed,
+                    (int)m->level);
             r.few[t].n = 0;
             push(r.few + t, r.normed, 0, d, 0);
         }

@@ -52,6 +52,16 @@ void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, 
 /* Whether that is faster than n products with `entries` in all that are not zero. */
 int sp_is_dense_faster(const sp_matrix *matrix, int64_t n, int64_t entries, int level);
 
+/* The root mean square norm. */
+void sp_norm(const float *x, const float *weight, int64_t n, double eps, float *y, int level);
+
+/* One query over the positions `first` to `last`; `scores` has room for as many. */
+void sp_attend(const float *q, const float *keys, const float *values, int64_t first, int64_t last,
+               int64_t dim, float *scores, float *y, int level);
+
+/* SiLU of the gate, times what is gated. */
+void sp_gate(const float *gate, const float *up, int64_t n, float *y, int level);
+
 /* Bytes of a row up to a column that is a multiple of 32. */
 int64_t sp_bytes_to(int64_t kind, int64_t column);
 
