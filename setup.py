@@ -42,7 +42,16 @@ setup(
             "sparsepath.kernels.native._native",
             sources=[
                 f"{FOLDER}/{name}.c"
-                for name in ("library", "topk", "gather", "dense", "pool", "split", "vectors", "decode")
+                for name in (
+                    "library",
+                    "topk",
+                    "gather",
+                    "dense",
+                    "pool",
+                    "split",
+                    "vectors",
+                    "decode",
+                )
             ],
             depends=[f"{FOLDER}/native.h", f"{FOLDER}/weight.h"],
             extra_compile_args=["/O2"] if IS_WINDOWS else ["-O3", "-fvisibility=hidden"],
