@@ -1,5 +1,8 @@
 """The largest entries are the definition's, to the bit, for every instruction set."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -163,3 +166,26 @@ def test_the_public_name() -> None:
 def test_k_out_of_range_is_refused(k: int) -> None:
     with pytest.raises(ShapeError, match=f"k = {k} of 20"):
         topk(made("normal", 20), k)
+
+
+def test_what_has_no_rows_of_numbers_is_refused() -> None:
+    with pytest.raises(ShapeError, match="sparse_coo"):
+        topk(torch.ones(2, 8).to_sparse(), 2)
+    with pytest.raises(ShapeError, match=r"shape \(3, 0\)"):
+        topk(torch.ones(3, 0), 1)
+
+
+def test_what_types_do_not_allow_is_refused_where_nobody_checks_types() -> None:
+    script = """
+import torch
+from sparsepath.errors import ShapeError
+from sparsepath.kernels import topk
+for x, k in ((torch.ones(2, 8), 2.5), (torch.ones(2, 8), None), (torch.arange(8), 2), ([1.0], 1)):
+    try:
+        topk(x, k)
+    except ShapeError as err:
+        assert err.hint
+        continue
+    raise SystemExit(f"{x}, {k} went through")
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -8,6 +8,7 @@ Read with: `reference.py` (what is right).
 
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
+from operator import index
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -43,11 +44,10 @@ def largest(x: Float[Tensor, "*rows width"], k: int, *, level: Level | None = No
         level: instruction set; None: the best that the processor has.
 
     Raises:
-        ShapeError: if `k` is out of range.
+        ShapeError: if `k` is out of range, or `x` has no rows of floating numbers.
     """
-    width = x.shape[-1] if x.dim() else 0
-    if not 1 <= k <= width:
-        raise ShapeError(f"k = {k} of {width} entries", hint=f"use k from 1 to {width}")
+    k = _checked(x, k)
+    width = x.shape[-1]
     x = x.detach()
     if (gpu := _gpu_kernels(x)) is not None:
         found = gpu.largest(x.reshape(-1, width), k)
@@ -70,14 +70,38 @@ def topk(x: Float[Tensor, "*rows width"], k: int) -> Float[Tensor, "*rows width"
         k: 1 to width.
 
     Raises:
-        ShapeError: if `k` is out of range.
+        ShapeError: if `k` is out of range, or `x` has no rows of floating numbers.
     """
     found: Tensor
-    if (gpu := _gpu_kernels(x)) is not None and x.dim() and 1 <= k <= x.shape[-1]:
+    k = _checked(x, k)
+    if (gpu := _gpu_kernels(x)) is not None:
         found = gpu.topk(x.reshape(-1, x.shape[-1]), k).view(x.shape)
         return found
     found = _KeepLargest.apply(x, k)
     return found
+
+
+def _checked(x: Tensor, k: int) -> int:
+    """Give k as a plain number.
+
+    Raises:
+        ShapeError: if it is none, is out of range, or `x` is not made of rows.
+    """
+    if not (isinstance(x, Tensor) and x.is_floating_point() and x.layout == torch.strided):
+        what = f"a {x.layout} tensor of {x.dtype}" if isinstance(x, Tensor) else repr(type(x))
+        raise ShapeError(
+            f"x is {what}", hint="give a dense tensor of floating numbers, such as x.float()"
+        )
+    width = x.shape[-1] if x.dim() else 0
+    if width == 0:
+        raise ShapeError(f"a tensor of shape {tuple(x.shape)}", hint="give rows of 1 entry or more")
+    try:
+        number = index(k)
+    except TypeError as err:
+        raise ShapeError(f"k = {k!r}", hint=f"use a whole number from 1 to {width}") from err
+    if not 1 <= number <= width:
+        raise ShapeError(f"k = {k} of {width} entries", hint=f"use k from 1 to {width}")
+    return number
 
 
 def _gpu_kernels(x: Tensor) -> ModuleType | None:
