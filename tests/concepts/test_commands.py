@@ -135,6 +135,12 @@ def test_a_search_for_nothing_or_for_two_things_is_refused(
     assert done.exit_code == 2
 
 
+def test_a_search_for_no_word_is_refused(planted_model: Path) -> None:
+    done = CliRunner().invoke(main, ["concepts", "search", str(planted_model), ""])
+    assert done.exit_code == 1
+    assert "no word to search for" in done.stderr
+
+
 def test_a_catalogue_of_running_text_knows_no_classes(planted_model: Path) -> None:
     done = CliRunner().invoke(main, ["concepts", "search", str(planted_model), "--for", "a"])
     assert done.exit_code == 1

@@ -119,6 +119,8 @@ def test_a_changed_card_is_refused(model: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(RunError, match="was changed after it was written"):
         read_card(path)
+    with pytest.raises(RunError, match="--card FILE"):
+        read_card(path.with_name("other.json"))
 
 
 def test_another_model_is_refused(model: Path, tmp_path: Path) -> None:

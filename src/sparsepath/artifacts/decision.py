@@ -88,7 +88,11 @@ def read_card(path: Path) -> DecisionCard:
     Raises:
         RunError: if it cannot be read, is none, or was changed after it was written.
     """
-    card = read_json(path, DecisionCard)
+    try:
+        card = read_json(path, DecisionCard)
+    except RunError as err:
+        hint = "give a file that `sparsepath explain MODEL TEXT --card FILE` wrote"
+        raise RunError(err.message, hint=hint) from err
     if card.content_sha256 != card.own_sha256():
         raise RunError(
             f"{path} was changed after it was written: its contents have another hash than it says",

@@ -77,6 +77,8 @@ def search_command(  # noqa: PLR0913 - one option each
         raise click.UsageError("give WORDS, or --prompt, or --for, perhaps with --not and --table")
     if (meaning or says) and (words is None or (meaning and says)):
         raise click.UsageError("--meaning and --says are two ways to search for WORDS; give one")
+    if words == "":
+        raise ConfigError("there is no word to search for", hint="give at least one")
     with Catalogue(model, lang) as catalogue:
         if says:
             assert words is not None
