@@ -50,6 +50,7 @@ setup(
                     "pool",
                     "split",
                     "vectors",
+                    "attention",
                     "decode",
                 )
             ],

@@ -72,6 +72,8 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     "llama, tied": lambda: _llama(tie_word_embeddings=True),
     "llama, biases": lambda: _llama(attention_bias=True, mlp_bias=True),
     "llama, wide heads": lambda: _llama(head_dim=20),
+    "llama, heads of more than a tile": lambda: _llama(head_dim=40),
+    "llama, heads of many tiles": lambda: _llama(head_dim=260),
     "llama 3": lambda: _llama(
         rope_parameters={
             "rope_type": "llama3", "rope_theta": 5000.0, "factor": 8.0, "low_freq_factor": 1.0,
@@ -127,6 +129,9 @@ def test_logits_are_those_of_transformers(name: str, tmp_path: Path) -> None:
     with torch.no_grad():
         expected = model(torch.tensor([ids])).logits[0].numpy()
     np.testing.assert_allclose(engine.logits(ids), expected, atol=2e-5)
+    for level in range(int(best_level() or 0)):
+        lower = Engine(tmp_path, form="fp32", level=Level(level))
+        np.testing.assert_allclose(lower.logits(ids), expected, atol=2e-5)
     plain = PlainPass(engine.weights).run(np.array(ids, np.int32), Cache(engine.shape, 61), 61)
     np.testing.assert_allclose(plain, expected, atol=2e-5)
 

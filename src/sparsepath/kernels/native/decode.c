@@ -156,38 +156,37 @@ typedef struct {
     sp_decoder *m;
     int64_t layer, position, n;
     float *qkv, *y;
-    float *scores; /* [parts, capacity] */
+    float *scores; /* [parts, room of a head] */
 } attention_t;
 
-/* One token and the query heads that share a head of keys and values. */
-static void attend_group(const attention_t *a, int64_t t, int64_t h, float *scores) {
+/* The query heads that share a head of keys and values. */
+static void attend_group(const attention_t *a, int64_t h, float *scores) {
     sp_decoder *m = a->m;
     int64_t dim = m->head_dim, kv = m->n_kv_heads, group = m->n_heads / kv;
-    int64_t position = a->position + t, size = m->capacity * dim;
-    const float *cosine = m->cosines + position * (dim / 2);
-    const float *sine = m->sines + position * (dim / 2);
-    float *qkv = a->qkv + t * (m->n_heads + 2 * kv) * dim, *y = a->y + t * m->n_heads * dim;
-    float *key = qkv + (m->n_heads + h) * dim, *value = key + kv * dim;
+    int64_t stride = (m->n_heads + 2 * kv) * dim, size = m->capacity * dim;
     float *keys = m->keys + (a->layer * kv + h) * size;
     float *values = m->values + (a->layer * kv + h) * size;
-    int64_t first = m->window && position >= m->window ? position - m->window + 1 : 0;
-    rotate(cosine, sine, dim, key);
-    memcpy(keys + position * dim, key, (size_t)dim * sizeof(float));
-    memcpy(values + position * dim, value, (size_t)dim * sizeof(float));
-    for (int64_t q = h * group; q < (h + 1) * group; q++) {
-        rotate(cosine, sine, dim, qkv + q * dim);
-        sp_attend(qkv + q * dim, keys, values, first, position, dim, scores, y + q * dim,
-                  (int)m->level);
+    for (int64_t t = 0; t < a->n; t++) {
+        int64_t position = a->position + t;
+        const float *cosine = m->cosines + position * (dim / 2);
+        const float *sine = m->sines + position * (dim / 2);
+        float *qkv = a->qkv + t * stride, *key = qkv + (m->n_heads + h) * dim;
+        rotate(cosine, sine, dim, key);
+        memcpy(keys + position * dim, key, (size_t)dim * sizeof(float));
+        memcpy(values + position * dim, key + kv * dim, (size_t)dim * sizeof(float));
+        for (int64_t q = h * group; q < (h + 1) * group; q++) rotate(cosine, sine, dim, qkv + q * dim);
     }
+    for (int64_t q = h * group; q < (h + 1) * group; q++)
+        sp_attend_block(a->qkv + q * dim, stride, a->n, keys, values, a->position, m->window, dim,
+                        scores, a->y + q * dim, m->n_heads * dim, (int)m->level);
 }
 
-/* Some heads of keys and values, token by token. */
+/* Some heads of keys and values. */
 static void attend_part(void *task, int64_t part, int64_t n) {
     const attention_t *a = task;
     int64_t kv = a->m->n_kv_heads;
     for (int64_t h = kv * part / n; h < kv * (part + 1) / n; h++)
-        for (int64_t t = 0; t < a->n; t++)
-            attend_group(a, t, h, a->scores + part * a->m->capacity);
+        attend_group(a, h, a->scores + part * sp_attend_room(BLOCK, a->m->capacity));
 }
 
 static void attend(sp_decoder *m, int64_t layer, int64_t n, int64_t position, float *qkv,
@@ -203,7 +202,7 @@ typedef struct {
     float *normed; /* [d_model] */
     float *wide;   /* [BLOCK, widest output] */
     float *hidden; /* [BLOCK, widest input] */
-    float *scores; /* [threads, capacity] */
+    float *scores; /* [threads, room of a head's attention] */
     float *sizes;  /* as wide as the widest site */
     few_t few[BLOCK];
     float *remembered;     /* [slots, BLOCK]: values that edits depend on */
@@ -228,7 +227,7 @@ static int64_t widest_output(const sp_decoder *m) {
 SP_EXPORT int64_t sp_decoder_room(const sp_decoder *m) {
     int64_t wide = widest(m) + 16;
     return BLOCK * (m->d_model + widest_output(m) + 3 * wide) + m->d_model + wide +
-           sp_pool_threads(m->pool) * m->capacity + BLOCK * m->n_slots;
+           sp_pool_threads(m->pool) * sp_attend_room(BLOCK, m->capacity) + BLOCK * m->n_slots;
 }
 
 static void find_room(const sp_decoder *m, room_t *r) {
@@ -239,7 +238,7 @@ static void find_room(const sp_decoder *m, room_t *r) {
     r->wide = next, next += BLOCK * widest_output(m);
     r->hidden = next, next += BLOCK * wide;
     r->sizes = next, next += wide;
-    r->scores = next, next += sp_pool_threads(m->pool) * m->capacity;
+    r->scores = next, next += sp_pool_threads(m->pool) * sp_attend_room(BLOCK, m->capacity);
     r->remembered = next, next += BLOCK * m->n_slots;
     for (int t = 0; t < BLOCK; t++) {
         r->few[t].values = next, next += wide;

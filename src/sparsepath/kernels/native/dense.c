@@ -11,7 +11,7 @@
 
 #define GROUP 4
 #define STRIP 512
-#define TILE 32 /* outputs */
+#define TILE SP_TILE
 #define ROWS 64 /* inputs whose weights are written out together */
 
 /* Write a strip of a row out, times its scale. `from` is a multiple of 32. */
@@ -174,33 +174,53 @@ static void add_tile(tile_t tile, int vectors, const float *weights, int64_t row
     for (int t = 0; t < vectors; t++) memcpy(y + t * y_stride, beside + t * TILE, bytes);
 }
 
-/* The largest tiles first. */
-#define DEFINE_DENSE(NAME, TARGET, ...)                                                            \
+/* All vectors, the largest tiles first. */
+static void add_tiles(const float *weights, int64_t rows, const float *x, int64_t stride, int64_t n,
+                      float *y, int64_t y_stride, int64_t width, int is_wide) {
+    static const struct {
+        tile_t tile;
+        int vectors;
+    } all[2][3] = {{{narrow_2, 2}, {narrow_1, 1}, {0, 0}}, {{wide_8, 8}, {wide_4, 4}, {wide_1, 1}}};
+    int64_t t = 0;
+    for (int q = 0; t < n; q++) {
+        int vectors = all[is_wide][q].vectors;
+        for (; t + vectors <= n; t += vectors)
+            add_tile(all[is_wide][q].tile, vectors, weights, rows, x + t * stride, stride,
+                     y + t * y_stride, y_stride, width);
+    }
+}
+
+#define DEFINE_DENSE(NAME, TARGET, IS_WIDE)                                                        \
     TARGET static void NAME(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,    \
                             float *y, int64_t y_stride) {                                          \
-        static const struct {                                                                      \
-            tile_t tile;                                                                           \
-            int vectors;                                                                           \
-        } tiles[] = {__VA_ARGS__};                                                                 \
         float weights[ROWS * TILE];                                                                \
         for (int64_t first = 0; first < matrix->n_in; first += ROWS) {                             \
             int64_t rows = matrix->n_in - first < ROWS ? matrix->n_in - first : ROWS;              \
             for (int64_t from = 0; from < matrix->n_out; from += TILE) {                           \
                 write_tile(matrix, first, rows, from, weights);                                    \
-                int64_t t = 0;                                                                     \
-                for (int q = 0; t < n; q++)                                                         \
-                    for (; t + tiles[q].vectors <= n; t += tiles[q].vectors)                       \
-                        add_tile(tiles[q].tile, tiles[q].vectors, weights, rows,                   \
-                                 x + t * stride + first, stride, y + t * y_stride + from,          \
-                                 y_stride, matrix->n_out - from);                                  \
+                add_tiles(weights, rows, x + first, stride, n, y + from, y_stride,                 \
+                          matrix->n_out - from, IS_WIDE);                                          \
             }                                                                                      \
         }                                                                                          \
     }
 
-DEFINE_DENSE(dense_avx2, AVX2, {narrow_2, 2}, {narrow_1, 1})
-DEFINE_DENSE(dense_avx512, AVX512, {wide_8, 8}, {wide_4, 4}, {wide_1, 1})
+DEFINE_DENSE(dense_avx2, AVX2, 0)
+DEFINE_DENSE(dense_avx512, AVX512, 1)
 
 #endif
+
+int sp_add_tile(const float *weights, int64_t rows, const float *x, int64_t stride, int64_t n,
+                float *y, int64_t y_stride, int64_t width, int level) {
+#ifdef SP_X86
+    if (level == SP_AVX2 || level == SP_AVX512) {
+        add_tiles(weights, rows, x, stride, n, y, y_stride, width, level == SP_AVX512);
+        return 1;
+    }
+#endif
+    (void)weights, (void)rows, (void)x, (void)stride, (void)n, (void)y, (void)y_stride;
+    (void)width, (void)level;
+    return 0;
+}
 
 /* Break-even of n vectors with so many entries in all: measured shares of the inputs, by kind of
  * weight. Entries read their rows each; a dense product writes every row out, once for all. */

@@ -49,15 +49,35 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
 void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
                        float *y, int64_t y_stride, int level);
 
+/* Outputs of a row of weights as sp_add_tile has them. */
+enum { SP_TILE = 32 };
+
+/* y += x W for n vectors and up to 32 outputs, of which `width` exist: rows of 32 fp32 weights, one
+ * an input. Where there is an instruction set for it; gives whether there is. */
+int sp_add_tile(const float *weights, int64_t rows, const float *x, int64_t stride, int64_t n,
+                float *y, int64_t y_stride, int64_t width, int level);
+
 /* Whether that is faster than n products with `entries` in all that are not zero. */
 int sp_is_dense_faster(const sp_matrix *matrix, int64_t n, int64_t entries, int level);
 
 /* The root mean square norm. */
 void sp_norm(const float *x, const float *weight, int64_t n, double eps, float *y, int level);
 
-/* One query over the positions `first` to `last`; `scores` has room for as many. */
-void sp_attend(const float *q, const float *keys, const float *values, int64_t first, int64_t last,
-               int64_t dim, float *scores, float *y, int level);
+/* Scores, times a scale, become e^(score - the highest); their sum is given. */
+float sp_softmax(float *scores, int64_t n, float scale, int level);
+
+/* One query over n positions; `scores` has room for as many. */
+void sp_attend(const float *q, const float *keys, const float *values, int64_t n, int64_t dim,
+               float *scores, float *y, int level);
+
+/* One head of n queries, the first at `position`; each sees the positions up to its own, the last
+ * `window` of them where that is not 0. Queries lie `stride` apart, what becomes of them
+ * `y_stride`; `scores` has room for sp_attend_room(n, positions) floats. */
+void sp_attend_block(const float *q, int64_t stride, int64_t n, const float *keys,
+                     const float *values, int64_t position, int64_t window, int64_t dim,
+                     float *scores, float *y, int64_t y_stride, int level);
+
+int64_t sp_attend_room(int64_t n, int64_t positions);
 
 /* SiLU of the gate, times what is gated. */
 void sp_gate(const float *gate, const float *up, int64_t n, float *y, int level);

@@ -63,26 +63,29 @@ ALWAYS void norm_body(const float *x, const float *weight, int64_t n, double eps
     for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale * weight[i];
 }
 
-ALWAYS void attend_body(const float *restrict q, const float *restrict keys,
-                        const float *restrict values, int64_t first, int64_t last, int64_t dim,
-                        float *restrict scores, float *restrict y) {
-    float scale = 1.0f / sqrtf((float)dim), top = -INFINITY;
-    int64_t n = last - first + 1;
-    keys += first * dim;
-    values += first * dim;
-    for (int64_t p = 0; p < n; p++) scores[p] = dot(q, keys + p * dim, dim) * scale;
+/* Scores of positions, times a scale, become e^(score - the highest); their sum is given. */
+ALWAYS float softmax_body(float *scores, int64_t n, float scale) {
+    float top = -INFINITY, lanes[LANES] = {0}, rest = 0;
+    for (int64_t p = 0; p < n; p++) scores[p] *= scale;
     for (int64_t p = 0; p < n; p++) top = scores[p] > top ? scores[p] : top;
     for (int64_t p = 0; p < n; p++) scores[p] -= top;
     limit(scores, n);
     for (int64_t p = 0; p < n; p++) scores[p] = exponential(scores[p]);
-    float lanes[LANES] = {0}, rest = 0;
     int64_t p = 0;
     for (; p + LANES <= n; p += LANES)
         for (int l = 0; l < LANES; l++) lanes[l] += scores[p + l];
     for (; p < n; p++) rest += scores[p];
-    float share = 1.0f / (rest + total_of(lanes));
+    return rest + total_of(lanes);
+}
+
+ALWAYS void attend_body(const float *restrict q, const float *restrict keys,
+                        const float *restrict values, int64_t n, int64_t dim,
+                        float *restrict scores, float *restrict y) {
+    for (int64_t p = 0; p < n; p++) scores[p] = dot(q, keys + p * dim, dim);
+    float share = 1.0f / softmax_body(scores, n, 1.0f / sqrtf((float)dim));
     memset(y, 0, (size_t)dim * sizeof(float));
-    for (p = 0; p + AT_ONCE <= n; p += AT_ONCE) {
+    int64_t p = 0;
+    for (; p + AT_ONCE <= n; p += AT_ONCE) {
         const float *v = values + p * dim;
         float a = scores[p] * share, b = scores[p + 1] * share;
         float c = scores[p + 2] * share, d = scores[p + 3] * share;
@@ -105,10 +108,12 @@ ALWAYS void gate_body(const float *restrict gate, const float *restrict up, int6
                                      float *y) {                                                   \
         norm_body(x, weight, n, eps, y);                                                           \
     }                                                                                              \
+    TARGET static float softmax_##SUFFIX(float *scores, int64_t n, float scale) {                  \
+        return softmax_body(scores, n, scale);                                                     \
+    }                                                                                              \
     TARGET static void attend_##SUFFIX(const float *q, const float *keys, const float *values,     \
-                                       int64_t first, int64_t last, int64_t dim, float *scores,    \
-                                       float *y) {                                                 \
-        attend_body(q, keys, values, first, last, dim, scores, y);                                 \
+                                       int64_t n, int64_t dim, float *scores, float *y) {          \
+        attend_body(q, keys, values, n, dim, scores, y);                                           \
     }                                                                                              \
     TARGET static void gate_##SUFFIX(const float *gate, const float *up, int64_t n, float *y) {    \
         gate_body(gate, up, n, y);                                                                 \
@@ -130,9 +135,13 @@ void sp_norm(const float *x, const float *weight, int64_t n, double eps, float *
     CALL(norm, level, x, weight, n, eps, y);
 }
 
-void sp_attend(const float *q, const float *keys, const float *values, int64_t first, int64_t last,
-               int64_t dim, float *scores, float *y, int level) {
-    CALL(attend, level, q, keys, values, first, last, dim, scores, y);
+float sp_softmax(float *scores, int64_t n, float scale, int level) {
+    return CALL(softmax, level, scores, n, scale);
+}
+
+void sp_attend(const float *q, const float *keys, const float *values, int64_t n, int64_t dim,
+               float *scores, float *y, int level) {
+    CALL(attend, level, q, keys, values, n, dim, scores, y);
 }
 
 void sp_gate(const float *gate, const float *up, int64_t n, float *y, int level) {
