@@ -137,7 +137,7 @@ def writer_of(path: Path, n_tokens: int) -> Callable[[list[int]], list[int]]:
         str(path).encode(), llama_cpp.llama_model_default_params()
     )
     settings = llama_cpp.llama_context_default_params()
-    settings.n_ctx, settings.n_threads, settings.n_threads_batch = 512, 1, 1
+    settings.n_ctx, settings.n_threads, settings.n_threads_batch = 2304, 1, 1
     context = llama_cpp.llama_init_from_model(model, settings)
     assert model, f"llama.cpp does not read {path}"
     assert context, f"llama.cpp does not run {path}"

@@ -156,20 +156,20 @@ def row(
     )
 
 
-def fresh(name: str) -> LlamaForCausalLM:
-    """Make a dense model."""
+def fresh(name: str, length: int = 512) -> LlamaForCausalLM:
+    """Make a dense model that reads so many tokens."""
     shape = SHAPES[name]
-    return fresh_llama(**shape, length=512, n_kv_heads=shape["n_heads"], seed=0)
+    return fresh_llama(**shape, length=length, n_kv_heads=shape["n_heads"], seed=0)
 
 
-def sparse(name: str, sites: tuple[str, ...]) -> Any:
+def sparse(name: str, sites: tuple[str, ...], length: int = 512) -> Any:
     """Make a model that keeps an eighth at some sites of all layers."""
     shape = SHAPES[name]
     widths = dict.fromkeys(sites, shape["d_model"]) | (
         {"mlp_hidden": shape["d_mlp"]} if "mlp_hidden" in sites else {}
     )
     return fresh_topk(
-        fresh(name),
+        fresh(name, length),
         topk={site: width // DIVISOR for site, width in widths.items()},
         topk_by="value",
         topk_positive=False,
