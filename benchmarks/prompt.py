@@ -3,8 +3,9 @@
     python benchmarks/prompt.py [--seconds 60] [--processor-time]
 
 Prompts of 256 and of 2,000 tokens up to the first new one, models of 110 million random weights, in
-turn. Sparse models keep an eighth of the entries in front of every product. `--processor-time` counts the
-thread's own time, for machines where other work runs beside, and keeps the rows under another name.
+turn. Sparse models keep an eighth of the entries in front of every product. `--processor-time`
+counts the thread's own time, for machines where other work runs beside, and keeps the rows under
+another name.
 """
 
 import argparse
