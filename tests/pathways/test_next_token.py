@@ -1,5 +1,6 @@
 """The answer is known by construction: embeddings go straight to the head."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,26 @@ def test_a_folder_is_read(planted: LoadedLanguageModel, tmp_path: Path) -> None:
     planted.tokenizer.save(str(tmp_path / "tokenizer.json"))
     again = explain_next_token(load_language_model(tmp_path), "the dog cat", Asked(against="ran"))
     assert again == explain_next_token(planted, "the dog cat", Asked(against="ran"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "random", "said"),
+    [
+        (1.0, 0.0, ["The explanation holds"]),
+        (0.5, 0.0, ["less than nine tenths"]),
+        (2.0, 0.0, ["far more than the lead"]),
+        (1.0, 0.5, ["random sets of that size keep much of it too"]),
+        (0.5, 0.5, ["less than nine tenths", "random sets of that size keep much of it too"]),
+    ],
+)
+def test_what_speaks_against_an_explanation_is_named(
+    planted: LoadedLanguageModel, kept: float, random: float, said: list[str]
+) -> None:
+    told = explain_next_token(planted, "the cat", Asked())
+    doubts = [TOKEN_WORDS["en"][f"doubt_{name}"] for name in ("little", "much", "random")]
+    test = replace(told.test, kept=kept, random_kept=[random] * 20, has_lead=True)
+    shown = next_token_html(replace(told, test=test))
+    for sentence in said:
+        assert sentence in shown
+    n_said = sum(doubt in shown for doubt in doubts)
+    assert n_said == (0 if "holds" in said[0] else len(said))

@@ -11,7 +11,7 @@ Shape letters: S runs, T tokens, D width of the site.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -68,6 +68,10 @@ class Decided(NamedTuple):
         return len(self.active)
 
 
+Doubt = Literal["little", "much", "random"]
+"""The named entries keep too little of the margin alone, or a multiple; random ones keep it too."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NextTokenTest:
     """Shares of the margin: 1 is the whole model, 0 the site all zero."""
@@ -91,10 +95,20 @@ class NextTokenTest:
     """Whether the margin is large enough for shares of it to mean something."""
 
     @property
+    def doubts(self) -> list[Doubt]:
+        """What speaks against the explanation."""
+        mean = sum(self.random_kept) / max(1, len(self.random_kept))
+        found: dict[Doubt, bool] = {
+            "little": not self.kept >= ENOUGH,
+            "much": self.kept > MOST_KEPT,
+            "random": not mean <= MOST_RANDOM,
+        }
+        return [name for name, is_so in found.items() if is_so]
+
+    @property
     def is_telling(self) -> bool:
         """Whether the named entries keep the margin, no multiple of it, and random ones do not."""
-        mean = sum(self.random_kept) / max(1, len(self.random_kept))
-        return self.has_lead and ENOUGH <= self.kept <= MOST_KEPT and mean <= MOST_RANDOM
+        return self.has_lead and not self.doubts
 
     @property
     def verdict(self) -> Verdict:

@@ -167,7 +167,8 @@ class _Speaker:
             )
         elif told.left_out:
             sentences.append(self("told_no_change"))
-        sentences.append(self(f"verdict_{told.test.verdict}"))
+        why = self("and").join(self(f"doubt_{doubt}") for doubt in told.test.doubts)
+        sentences.append(self(f"verdict_{told.test.verdict}", why=why))
         return self.between.join(sentences)
 
     def lists(self) -> list[_Listed]:

@@ -50,8 +50,12 @@ TOKEN_WORDS: dict[Lang, dict[str, str]] = {
         "told_no_change": "No single one of these words, left out, changes the answer.",
         "verdict_good": "The explanation holds: the named entries alone keep the lead, and random "
         "ones do not.",
-        "verdict_weak": "Read this with care: alone the named entries do not keep the lead, or "
-        "keep far more than there is, or the test does not set them apart from random ones.",
+        "verdict_weak": "Read this with care: {why}.",
+        "and": ", and ",
+        "doubt_little": "the named entries alone keep less than nine tenths of the lead",
+        "doubt_much": "the named entries alone keep far more than the lead, so others work "
+        "against them",
+        "doubt_random": "random sets of that size keep much of it too",
         "verdict_none": "The two tokens are nearly level, so shares of the lead say nothing here; "
         "compare with another token.",
     },
@@ -100,8 +104,12 @@ TOKEN_WORDS: dict[Lang, dict[str, str]] = {
         "told_no_change": "これらの語は、どれか一つを除いても答えは変わりません。",
         "verdict_good": "この説明は成り立っています。名指しした成分だけで差が保たれ、"
         "無作為な成分では保たれません。",
-        "verdict_weak": "注意して読んでください。名指しした成分だけでは差が保たれないか、"
-        "元の差をはるかに超えてしまうか、無作為な成分との違いがテストで示されていません。",
+        "verdict_weak": "注意して読んでください。{why}。",
+        "and": "。また、",
+        "doubt_little": "名指しした成分だけで保たれるのは、差の 9 割未満です",
+        "doubt_much": "名指しした成分だけでは元の差を大きく超えるため、"
+        "ほかの成分がそれを打ち消しています",
+        "doubt_random": "同じ大きさの無作為な組でも、差の多くが保たれます",
         "verdict_none": "二つのトークンの差がほとんどないため、ここでは差の割合に意味がありません。"
         "別のトークンと比べてください。",
     },
