@@ -1,7 +1,7 @@
 """Products of vectors that are mostly zero with matrices: only rows of the others are read.
 
-Weights lie by input, `[inputs, outputs]`, in fp32, bf16, or integers of 8 or 4 bits with one scale
-an input; a scale is folded into the entry, so it costs nothing. On a CPU a kernel in C reads the
+Weights lie by input, `[inputs, outputs]`, in fp32, bf16, integers of 8 bits with one scale an
+input, which is folded into the entry and costs nothing, or 4 bits with a scale for 32 outputs. On a CPU a kernel in C reads the
 rows (`native/gather.c`); without it PyTorch's `embedding_bag` does. From a share of the entries on
 that was measured, a dense product is faster, and is taken.
 
@@ -34,9 +34,9 @@ class InputMajor(NamedTuple):
     """A matrix by input."""
 
     rows: Tensor
-    """[inputs, outputs]; of int4 [inputs, bytes], 32 outputs in 16 bytes, the low halves first."""
+    """[inputs, outputs]; of int4 [inputs, bytes] (`four_bits.py`)."""
     scales: Float[Tensor, " inputs"] | None
-    """Of integers."""
+    """Of 8 bits."""
     form: Form
     """How it is stored."""
     n_outputs: int
@@ -55,9 +55,9 @@ class InputMajor(NamedTuple):
 
     def dense(self) -> Float[Tensor, "inputs outputs"]:
         """Write the weights out in fp32."""
-        if self.scales is None:
+        if self.form in ("fp32", "bf16"):
             return self.rows.float()
-        rows, scales = self.rows.numpy(), self.scales.numpy()
+        rows, scales = self.rows.numpy(), None if self.scales is None else self.scales.numpy()
         return torch.from_numpy(written_out(rows, scales, self.form, self.n_outputs))
 
 
@@ -66,8 +66,7 @@ def store(weight: Float[Tensor, "inputs outputs"], form: Form) -> InputMajor:
 
     Args:
         weight: one row an input; of a `torch.nn.Linear` this is `linear.weight.T`.
-        form: how; integers are rounded to the nearest, with the largest of an input at the end of
-            the range.
+        form: how; of 8 bits the largest of an input is at the end of the range.
     """
     weight = weight.detach().float().cpu()
     n_outputs = weight.shape[1]
@@ -76,8 +75,8 @@ def store(weight: Float[Tensor, "inputs outputs"], form: Form) -> InputMajor:
     if form == "bf16":
         return InputMajor(weight.bfloat16().contiguous(), None, form, n_outputs)
     rows, scales = stored(weight.numpy(), form)
-    assert scales is not None
-    return InputMajor(torch.from_numpy(rows), torch.from_numpy(scales), form, n_outputs)
+    factors = None if scales is None else torch.from_numpy(scales)
+    return InputMajor(torch.from_numpy(rows), factors, form, n_outputs)
 
 
 def sparse_linear(

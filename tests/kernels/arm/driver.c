@@ -34,7 +34,7 @@ int main(void) {
             fwrite(indices, 4, (size_t)(n * k), stdout);
         } else {
             void *rows = taken(n_in * h[7]);
-            float *scales = h[1] >= SP_I8 ? taken(n_in * 4) : NULL;
+            float *scales = h[1] == SP_I8 ? taken(n_in * 4) : NULL;
             float *values = taken(n * k * 4);
             int32_t *indices = taken(n * k * 4);
             float *bias = taken(n_out * 4), *y = malloc((size_t)(n * n_out * 4));

@@ -67,13 +67,13 @@ ALWAYS void multiply_block(const sp_matrix *matrix, const float *x, int64_t stri
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")))
 
-/* 32 outputs of a row of 4 bits: by hand, since compilers take loops over half a byte apart. */
-AVX2 static inline void write_four_bits(const uint8_t *from, float scale, float *out) {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)from), low = _mm_set1_epi8(15);
+/* A block of 4 bits: by hand, since compilers take loops over half a byte apart. */
+AVX2 static inline void write_four_bits(const uint8_t *block, float *out) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)block), low = _mm_set1_epi8(15);
     __m128i halves[] = {_mm_and_si128(bytes, low), _mm_and_si128(_mm_srli_epi16(bytes, 4), low)};
-    __m256 factor = _mm256_set1_ps(scale);
+    __m256 factor = _mm256_set1_ps(block_scale(block));
     for (int h = 0; h < 2; h++) {
-        __m128i weights = _mm_sub_epi8(halves[h], _mm_set1_epi8(8));
+        __m128i weights = _mm_shuffle_epi8(_mm_setr_epi8(LEVELS), halves[h]);
         __m256i first = _mm256_cvtepi8_epi32(weights);
         __m256i second = _mm256_cvtepi8_epi32(_mm_srli_si128(weights, 8));
         _mm256_storeu_ps(out + 16 * h, _mm256_mul_ps(factor, _mm256_cvtepi32_ps(first)));
@@ -99,8 +99,7 @@ AVX2 ALWAYS void write_whole(const sp_matrix *matrix, const char *row, const flo
     default:
         for (int64_t i = 0; i < rows; i++, out += TILE) {
             const uint8_t *restrict from = (const uint8_t *)(row + i * matrix->row_bytes);
-            float scale = scales ? scales[i] : 1.0f;
-            write_four_bits(from, scale, out);
+            write_four_bits(from, out);
             __builtin_prefetch((const char *)from + 64);
         }
     }

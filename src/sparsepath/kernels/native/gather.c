@@ -1,10 +1,8 @@
 /* Products of a sparse vector with a matrix whose rows lie by input: y = bias + sum v_i W[i, :].
  *
- * Only the rows of entries that are not zero are read. Rows are fp32, bf16, or integers of 8 or 4
- * bits with one scale a row, which is folded into v_i. Sums are fp32, in the order of the entries
+ * Only the rows of entries that are not zero are read. Rows are fp32, bf16, integers of 8 bits with
+ * one scale a row, which is folded into v_i, or blocks of 4 bits (weight.h). Sums are fp32, in the order of the entries
  * by groups of four rows, so that the output is read and written once for four rows.
- *
- * Integers of 4 bits: 32 outputs are 16 bytes, the low halves first; stored plus 8.
  */
 
 #include <stdint.h>
@@ -17,9 +15,12 @@
 #define STRETCH 4096 /* outputs; a multiple of 32 */
 
 int64_t sp_bytes_to(int64_t kind, int64_t column) {
-    static const int64_t bits[] = {32, 16, 8, 4};
-    return column * bits[kind] / 8;
+    static const int64_t bytes[] = {4, 2, 1};
+    return kind == SP_I4 ? column / SP_TILE * BLOCK_BYTES : column * bytes[kind];
 }
+
+/* Whether a block is the first that begins in its line of the cache. */
+static inline int begins_line(int64_t byte) { return (byte & 63) < BLOCK_BYTES; }
 
 /* Add some rows, from a column on. */
 static inline void add_plain(const void *const *rows, const float *v, int n, int kind, int64_t from,
@@ -85,20 +86,31 @@ DEFINE_GROUP(group_f32, load_f32, 32)
 DEFINE_GROUP(group_bf16, load_bf16, 16)
 DEFINE_GROUP(group_i8, load_i8, 8)
 
+/* A coefficient times the scale of a block. The scale is the upper half of the last four bytes. */
+AVX2 static inline __m256 scaled(const uint8_t *block, __m256 v) {
+    int32_t last;
+    memcpy(&last, block + SCALE_AT - 2, 4);
+    __m256i bits = _mm256_and_si256(_mm256_set1_epi32(last), _mm256_set1_epi32(-65536));
+    return _mm256_mul_ps(v, _mm256_castsi256_ps(bits));
+}
+
 AVX2 static int64_t group_i4(const void *const *rows, const void *const *next, const float *v,
                              int64_t n_out, float *y) {
-    const __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
+    const __m128i low = _mm_set1_epi8(15), levels = _mm_setr_epi8(LEVELS);
+    __m256 factors[GROUP];
+    for (int r = 0; r < GROUP; r++) factors[r] = _mm256_set1_ps(v[r]);
     int64_t o = 0;
-    for (; o + 32 <= n_out; o += 32) {
-        if ((o / 2 & 63) == 0) ask(next, o / 2);
+    for (int64_t at = 0; o + SP_TILE <= n_out; o += SP_TILE, at += BLOCK_BYTES) {
+        if (begins_line(at)) ask(next, at);
         __m256 a = _mm256_loadu_ps(y + o), b = _mm256_loadu_ps(y + o + 8);
         __m256 c = _mm256_loadu_ps(y + o + 16), d = _mm256_loadu_ps(y + o + 24);
         for (int r = 0; r < GROUP; r++) {
-            __m256 f = _mm256_set1_ps(v[r]);
-            __m128i packed = _mm_loadu_si128((const __m128i *)((const uint8_t *)rows[r] + o / 2));
-            __m128i first = _mm_sub_epi8(_mm_and_si128(packed, low), eight);
+            const uint8_t *block = (const uint8_t *)rows[r] + at;
+            __m256 f = scaled(block, factors[r]);
+            __m128i packed = _mm_loadu_si128((const __m128i *)block);
+            __m128i first = _mm_shuffle_epi8(levels, _mm_and_si128(packed, low));
             __m128i second = _mm_and_si128(_mm_srli_epi16(packed, 4), low);
-            second = _mm_sub_epi8(second, eight);
+            second = _mm_shuffle_epi8(levels, second);
             a = _mm256_fmadd_ps(f, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(first)), a);
             b = _mm256_fmadd_ps(
                 f, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(first, 8))), b);
@@ -159,21 +171,28 @@ DEFINE_WIDE_GROUP(wide_group_f32, wide_f32, 32)
 DEFINE_WIDE_GROUP(wide_group_bf16, wide_bf16, 16)
 DEFINE_WIDE_GROUP(wide_group_i8, wide_i8, 8)
 
+/* The levels are looked up in a register, by the lowest four bits of a byte. */
 AVX512 static int64_t wide_group_i4(const void *const *rows, const void *const *next,
                                     const float *v, int64_t n_out, float *y) {
-    const __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
+    static const float all[] = {LEVELS};
+    const __m512 levels = _mm512_loadu_ps(all);
+    __m512 factors[GROUP];
+    for (int r = 0; r < GROUP; r++) factors[r] = _mm512_set1_ps(v[r]);
     int64_t o = 0;
-    for (; o + 32 <= n_out; o += 32) {
-        if ((o / 2 & 63) == 0) ask(next, o / 2);
+    for (int64_t at = 0; o + SP_TILE <= n_out; o += SP_TILE, at += BLOCK_BYTES) {
+        if (begins_line(at)) ask(next, at);
         __m512 a = _mm512_loadu_ps(y + o), b = _mm512_loadu_ps(y + o + 16);
         for (int r = 0; r < GROUP; r++) {
-            __m512 f = _mm512_set1_ps(v[r]);
-            __m128i packed = _mm_loadu_si128((const __m128i *)((const uint8_t *)rows[r] + o / 2));
-            __m128i first = _mm_sub_epi8(_mm_and_si128(packed, low), eight);
-            __m128i second = _mm_and_si128(_mm_srli_epi16(packed, 4), low);
-            second = _mm_sub_epi8(second, eight);
-            a = _mm512_fmadd_ps(f, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(first)), a);
-            b = _mm512_fmadd_ps(f, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(second)), b);
+            const uint8_t *block = (const uint8_t *)rows[r] + at;
+            int32_t last;
+            memcpy(&last, block + SCALE_AT - 2, 4);
+            __m512i bits = _mm512_and_si512(_mm512_set1_epi32(last), _mm512_set1_epi32(-65536));
+            __m512 f = _mm512_mul_ps(factors[r], _mm512_castsi512_ps(bits));
+            __m512i packed = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)block));
+            __m512 first = _mm512_permutexvar_ps(packed, levels);
+            __m512 second = _mm512_permutexvar_ps(_mm512_srli_epi32(packed, 4), levels);
+            a = _mm512_fmadd_ps(f, first, a);
+            b = _mm512_fmadd_ps(f, second, b);
         }
         _mm512_storeu_ps(y + o, a);
         _mm512_storeu_ps(y + o + 16, b);
@@ -238,12 +257,13 @@ ALWAYS void add_row(float32x4_t *sums, const void *row, int kind, int64_t o, flo
     } else if (kind == SP_I8) {
         add_bytes(sums, vld1q_s8((const int8_t *)row + o), v);
     } else {
-        uint8x16_t packed = vld1q_u8((const uint8_t *)row + o / 2);
-        int8x16_t eight = vdupq_n_s8(8);
-        int8x16_t first = vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15)));
-        int8x16_t second = vreinterpretq_s8_u8(vshrq_n_u8(packed, 4));
-        add_bytes(sums, vsubq_s8(first, eight), v);
-        add_bytes(sums + 4, vsubq_s8(second, eight), v);
+        static const int8_t all[] = {LEVELS};
+        const uint8_t *block = (const uint8_t *)row + sp_bytes_to(SP_I4, o);
+        uint8x16_t packed = vld1q_u8(block);
+        int8x16_t levels = vld1q_s8(all);
+        v *= block_scale(block);
+        add_bytes(sums, vqtbl1q_s8(levels, vandq_u8(packed, vdupq_n_u8(15))), v);
+        add_bytes(sums + 4, vqtbl1q_s8(levels, vshrq_n_u8(packed, 4)), v);
     }
 }
 
@@ -252,7 +272,7 @@ ALWAYS void group_of_kind(const void *const *rows, const void *const *next, cons
     int64_t o = 0, step = kind == SP_I4 ? 32 : 16;
     for (; o + step <= n_out; o += step) {
         int64_t byte = sp_bytes_to(kind, o);
-        if ((byte & 63) == 0)
+        if (kind == SP_I4 ? begins_line(byte) : (byte & 63) == 0)
             for (int r = 0; r < GROUP; r++) __builtin_prefetch((const char *)next[r] + byte);
         float32x4_t sums[8];
         for (int q = 0; q < step / 4; q++) sums[q] = vld1q_f32(y + o + 4 * q);

@@ -33,7 +33,7 @@ enum { SP_F32 = 0, SP_BF16 = 1, SP_I8 = 2, SP_I4 = 3 };
 /* A matrix whose rows lie by input. */
 typedef struct {
     const void *rows;
-    const float *scales; /* one a row; NULL: all 1 */
+    const float *scales; /* one a row, of 8 bits; NULL: all 1 */
     const float *bias;   /* one an output; NULL: none */
     int64_t n_in, n_out;
     int64_t row_bytes; /* from one row to the next */
@@ -49,7 +49,7 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
 void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
                        float *y, int64_t y_stride, int level);
 
-/* Outputs of a row of weights as sp_add_tile has them. */
+/* Outputs of a row of weights as sp_add_tile has them, and of a block of 4 bits. */
 enum { SP_TILE = 32 };
 
 /* y += x W for n vectors and up to 32 outputs, of which `width` exist: rows of 32 fp32 weights, one

@@ -1,8 +1,8 @@
 """A language model's weights by input: made from its safetensors, kept beside them, mapped.
 
 Matrices are stored with one row an input, because a hidden state that is mostly zero reads only
-the rows of the others. 8-bit and 4-bit rows have one scale each; biases, norms and the rotation of
-positions stay fp32. What is made lies in `decode-<form>.safetensors` in the model's folder with the
+the rows of the others. 8-bit rows have one scale each, 4-bit rows one for every 32 outputs; biases,
+norms and the rotation of positions stay fp32. What is made lies in `decode-<form>.safetensors` in the model's folder with the
 hash of what it was made of, and is made again when that changed; where the folder cannot be
 written, it stays in memory.
 """
@@ -20,12 +20,13 @@ from safetensors import SafetensorError, safe_open
 from sparsepath.artifacts.model_files import check_sums, model_files, weights_sha256
 from sparsepath.config import Form
 from sparsepath.errors import ConfigError, ModelError
-from sparsepath.kernels.by_input import PACK, TOPS, Floats, stored, written_out
+from sparsepath.kernels.by_input import Floats, stored, written_out
+from sparsepath.kernels.four_bits import row_bytes
 from sparsepath.runtime.language.kept import write_tensors
 from sparsepath.runtime.language.shape import Shape, read_shape
 from sparsepath.runtime.language.source import Source, header
 
-VERSION = "1"
+VERSION = "2"
 """Of the files; others are made again."""
 
 STORED = {"fp32": np.float32, "bf16": np.uint16, "int8": np.int8, "int4": np.uint8}
@@ -43,7 +44,7 @@ class Matrix(NamedTuple):
     rows: NDArray[Any]
     """[inputs, outputs]; of int4 [inputs, bytes] (`kernels/by_input.py`)."""
     scales: Floats | None
-    """One an input, of integers."""
+    """One an input, of 8 bits."""
     bias: Floats | None
     """One an output."""
     form: Form
@@ -208,13 +209,13 @@ def _weights(
     def matrix(name: str, n_inputs: int, n_outputs: int) -> Matrix:
         kind = form_of(name, form)
         rows = tensors.get(f"{name}.rows", np.zeros((0, 0)))
-        width = -(-n_outputs // PACK) * PACK // 2 if kind == "int4" else n_outputs
+        width = row_bytes(n_outputs) if kind == "int4" else n_outputs
         if rows.shape != (n_inputs, width) or rows.dtype != STORED[kind]:
             raise ModelError(
                 f"{name} has {rows.shape[0]} inputs, not {n_inputs}, or not {n_outputs} outputs",
                 hint="config.json belongs to another model; copy the folder again, whole",
             )
-        scales = vector(f"{name}.scales", n_inputs) if kind in TOPS else None
+        scales = vector(f"{name}.scales", n_inputs) if kind == "int8" else None
         bias = vector(f"{name}.bias", n_outputs) if f"{name}.bias" in tensors else None
         return Matrix(rows, scales, bias, kind, n_outputs)
 
