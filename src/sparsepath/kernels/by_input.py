@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsepath.kernels.four_bits import Floats, packed, unpacked
+from sparsepath.kernels.four_bits import Floats as Floats
+from sparsepath.kernels.four_bits import packed, unpacked
 
 Form = Literal["fp32", "bf16", "int8", "int4"]
 """How weights are stored."""

@@ -1,15 +1,17 @@
 """Products of vectors that are mostly zero with matrices: only rows of the others are read.
 
 Weights lie by input, `[inputs, outputs]`, in fp32, bf16, integers of 8 bits with one scale an
-input, which is folded into the entry and costs nothing, or 4 bits with a scale for 32 outputs. On a CPU a kernel in C reads the
-rows (`native/gather.c`); without it PyTorch's `embedding_bag` does. From a share of the entries on
-that was measured, a dense product is faster, and is taken.
+input, which is folded into the entry and costs nothing, or 4 bits with a scale for 32 outputs.
+On a CPU a kernel in C reads the rows (`native/gather.c`); without it PyTorch's `embedding_bag`
+does. From a share of the entries on that was measured, a dense product is faster, and is taken.
 
 Read with: `by_input.py` (how weights are stored), `reference.py` (what is right), `largest.py`
 (which entries).
 """
 
 import ctypes
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -19,7 +21,7 @@ from torch.nn.functional import embedding_bag
 
 from sparsepath.errors import ShapeError
 from sparsepath.kernels.by_input import KINDS, Form, stored, written_out
-from sparsepath.kernels.native import Level, best_level, library
+from sparsepath.kernels.native import NO_MEMORY, Level, best_level, library
 
 MAX_ROWS = 32
 """Vectors up to which rows are gathered; more of them share so many rows that a dense product of
@@ -109,7 +111,7 @@ def sparse_linear(
     n_rows = values.shape[:-1].numel()
     is_dense = k >= DENSE_FROM[weight.form] * weight.n_inputs or n_rows > MAX_ROWS
     if not is_dense and library() is not None:
-        return _by_library(values, indices, weight, bias, level)
+        return _by_library(values, indices, weight, bias, level, n_rows)
     _check_places(indices, weight)
     output = _by_torch(values.reshape(-1, k), indices.reshape(-1, k), weight, is_dense=is_dense)
     output = output if bias is None else output + bias
@@ -150,38 +152,52 @@ def _by_library(
     weight: InputMajor,
     bias: Tensor | None,
     level: Level | None,
+    n_rows: int,
 ) -> Tensor:
     """Let the C kernel read the rows."""
-    native = library()
-    assert native is not None
-    if indices.dtype != torch.int32:
-        # What is no int32 must not become an index that is in the matrix.
-        indices = indices.clamp(-1, weight.n_inputs).int()
+    gather = _gather()
+    if not (is_wide := indices.dtype == torch.int64) and indices.dtype != torch.int32:
+        indices, is_wide = indices.long(), True
     values, places = values.float().contiguous(), indices.contiguous()
     bias = None if bias is None else bias.float().contiguous()
     rows, shape = weight.rows, values.shape
     output = torch.empty(*shape[:-1], weight.n_outputs)
-    status = native.sp_gather(
-        _pointer(rows),
+    status = gather(
+        rows.data_ptr(),
         KINDS[weight.form],
-        ctypes.c_int64(rows.stride(0) * rows.element_size()),
-        _pointer(weight.scales),
-        ctypes.c_int64(rows.shape[0]),
-        ctypes.c_int64(weight.n_outputs),
-        _pointer(values),
-        _pointer(places),
-        ctypes.c_int64(shape[:-1].numel()),
-        ctypes.c_int64(shape[-1]),
-        _pointer(bias),
-        _pointer(output),
+        rows.stride(0) * rows.element_size(),
+        None if weight.scales is None else weight.scales.data_ptr(),
+        rows.shape[0],
+        weight.n_outputs,
+        values.data_ptr(),
+        places.data_ptr(),
+        is_wide,
+        n_rows,
+        shape[-1],
+        None if bias is None else bias.data_ptr(),
+        output.data_ptr(),
         int((best_level() if level is None else level) or 0),
     )
+    if status == NO_MEMORY:
+        raise MemoryError("the native product ran out of memory")
     if status != 0:  # indices are looked at there; another fault is none that a caller can make
         _check_places(indices, weight)
         raise AssertionError(f"the native product ended with {status}")
     return output
 
 
-def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
-    """Give the address of a tensor's data; null for none."""
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+@lru_cache(maxsize=1)
+def _gather() -> Callable[..., int]:
+    """Give the kernel; with the types of what it takes, a call costs a third."""
+    native = library()
+    assert native is not None
+    gather = native.sp_gather
+    pointer, whole, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    gather.argtypes = (
+        *(pointer, flag, whole, pointer, whole, whole),  # the matrix
+        *(pointer, pointer, flag, whole, whole),  # the vectors
+        *(pointer, pointer, flag),
+    )
+    gather.restype = flag
+    found: Callable[..., int] = gather
+    return found

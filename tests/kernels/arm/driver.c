@@ -10,8 +10,8 @@
 int sp_best_level(void);
 void sp_start(void);
 int sp_gather(const void *weights, int kind, int64_t row_bytes, const float *scales, int64_t n_in,
-              int64_t n_out, const float *values, const int32_t *indices, int64_t n_vectors,
-              int64_t k, const float *bias, float *y, int level);
+              int64_t n_out, const float *values, const void *indices, int is_wide,
+              int64_t n_vectors, int64_t k, const float *bias, float *y, int level);
 
 static void *taken(int64_t bytes) {
     void *found = malloc((size_t)bytes + 1);
@@ -38,8 +38,8 @@ int main(void) {
             float *values = taken(n * k * 4);
             int32_t *indices = taken(n * k * 4);
             float *bias = taken(n_out * 4), *y = malloc((size_t)(n * n_out * 4));
-            status = sp_gather(rows, (int)h[1], h[7], scales, n_in, n_out, values, indices, n, k,
-                               bias, y, level);
+            status = sp_gather(rows, (int)h[1], h[7], scales, n_in, n_out, values, indices, 0, n,
+                               k, bias, y, level);
             fwrite(y, 4, (size_t)(n * n_out), stdout);
         }
         if (status) return 4;

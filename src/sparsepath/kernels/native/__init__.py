@@ -11,8 +11,11 @@ from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 
-ABI = 7
+ABI = 8
 """Version of the functions; a library of another one is not used."""
+
+NO_MEMORY = 2
+"""What functions return where memory ran out."""
 
 LIBRARY = "_native.dll" if sys.platform == "win32" else "_native.so"
 """Name of the file in this folder."""

@@ -6,6 +6,7 @@
  */
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "native.h"
@@ -330,17 +331,31 @@ void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *in
     }
 }
 
-/* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart. */
+static int64_t place(const void *indices, int is_wide, int64_t i) {
+    return is_wide ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
+}
+
+/* One vector or several, each with its own k entries. Rows of weights are `row_bytes` apart; wide
+ * indices have 64 bits, others 32. */
 SP_EXPORT int sp_gather(const void *weights, int kind, int64_t row_bytes, const float *scales,
-                        int64_t n_in, int64_t n_out, const float *values, const int32_t *indices,
-                        int64_t n_vectors, int64_t k, const float *bias, float *y, int level) {
+                        int64_t n_in, int64_t n_out, const float *values, const void *indices,
+                        int is_wide, int64_t n_vectors, int64_t k, const float *bias, float *y,
+                        int level) {
     if (kind < SP_F32 || kind > SP_I4 || n_out < 1 || k < 0) return SP_BAD_ARGUMENT;
-    for (int64_t i = 0; i < n_vectors * k; i++)
-        if (indices[i] < 0 || indices[i] >= n_in) return SP_BAD_ARGUMENT;
+    for (int64_t i = 0; i < n_vectors * k; i++) {
+        int64_t at = place(indices, is_wide, i);
+        if (at < 0 || at >= n_in) return SP_BAD_ARGUMENT;
+    }
+    int32_t *narrow = is_wide && k ? malloc((size_t)k * sizeof(int32_t)) : NULL;
+    if (is_wide && k && !narrow) return SP_NO_MEMORY;
     sp_matrix matrix = {.rows = weights, .scales = scales, .bias = bias, .n_in = n_in,
                         .n_out = n_out, .row_bytes = row_bytes, .kind = kind};
-    for (int64_t vector = 0; vector < n_vectors; vector++)
-        sp_multiply(&matrix, values + vector * k, indices + vector * k, k, y + vector * n_out,
-                    level);
+    for (int64_t vector = 0; vector < n_vectors; vector++) {
+        const int32_t *own = is_wide ? narrow : (const int32_t *)indices + vector * k;
+        for (int64_t i = 0; is_wide && i < k; i++)
+            narrow[i] = (int32_t)place(indices, is_wide, vector * k + i);
+        sp_multiply(&matrix, values + vector * k, own, k, y + vector * n_out, level);
+    }
+    free(narrow);
     return SP_OK;
 }

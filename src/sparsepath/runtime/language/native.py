@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsepath.kernels.by_input import KINDS, Floats
-from sparsepath.kernels.native import Level, best_level, library
+from sparsepath.kernels.native import NO_MEMORY, Level, best_level, library
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.native_edits import NO_EDITS, NativeEdits
 from sparsepath.runtime.language.shape import SITES, rotations
@@ -208,7 +208,3 @@ class NativePass:
         whole = np.ascontiguousarray(array)
         self._held.append(whole)
         return int(whole.ctypes.data)
-
-
-NO_MEMORY = 2
-"""What the library returns then."""

@@ -2,9 +2,9 @@
 
 Matrices are stored with one row an input, because a hidden state that is mostly zero reads only
 the rows of the others. 8-bit rows have one scale each, 4-bit rows one for every 32 outputs; biases,
-norms and the rotation of positions stay fp32. What is made lies in `decode-<form>.safetensors` in the model's folder with the
-hash of what it was made of, and is made again when that changed; where the folder cannot be
-written, it stays in memory.
+norms and the rotation of positions stay fp32. What is made lies in `decode-<form>.safetensors` in
+the model's folder with the hash of what it was made of, and is made again when that changed; where
+the folder cannot be written, it stays in memory.
 """
 
 import contextlib
