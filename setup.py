@@ -51,6 +51,7 @@ setup(
                     "split",
                     "vectors",
                     "attention",
+                    "past",
                     "decode",
                 )
             ],

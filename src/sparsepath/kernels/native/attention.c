@@ -23,33 +23,42 @@ static int64_t first_of(int64_t position, int64_t window) {
     return window && position >= window ? position - window + 1 : 0;
 }
 
+/* One entry of a row. */
+static inline float entry(sp_past past, int64_t position, int64_t at) {
+    if (!past.scales) return ((const float *)past.rows)[at];
+    return past.scales[position] * (float)((const int8_t *)past.rows)[at];
+}
+
 /* Positions of one tile lie beside each other, one row for each entry of the keys. */
-static void turn(const float *keys, int64_t positions, int64_t dim, float *turned) {
+static void turn(sp_past keys, int64_t from, int64_t positions, int64_t dim, float *turned) {
     for (int64_t i = 0; i < dim; i++) {
         float *row = turned + i * SP_TILE;
-        for (int64_t p = 0; p < positions; p++) row[p] = keys[p * dim + i];
+        for (int64_t p = 0; p < positions; p++)
+            row[p] = entry(keys, from + p, (from + p) * dim + i);
         for (int64_t p = positions; p < SP_TILE; p++) row[p] = 0.0f;
     }
 }
 
-/* Some entries of the values of some positions. */
-static void collect(const float *values, int64_t positions, int64_t dim, int64_t from,
+/* Some entries, from one on, of the values of some positions. */
+static void collect(sp_past values, int64_t first, int64_t positions, int64_t dim, int64_t from,
                     float *collected) {
     int64_t width = dim - from < SP_TILE ? dim - from : SP_TILE;
     if (width < SP_TILE) memset(collected, 0, (size_t)(positions * SP_TILE) * sizeof(float));
     for (int64_t p = 0; p < positions; p++)
-        memcpy(collected + p * SP_TILE, values + p * dim + from, (size_t)width * sizeof(float));
+        for (int64_t i = 0; i < width; i++)
+            collected[p * SP_TILE + i] =
+                entry(values, first + p, (first + p) * dim + from + i);
 }
 
-void sp_attend_block(const float *q, int64_t stride, int64_t n, const float *keys,
-                     const float *values, int64_t position, int64_t window, int64_t dim,
-                     float *scores, float *y, int64_t y_stride, int level) {
+void sp_attend_block(const float *q, int64_t stride, int64_t n, sp_past keys, sp_past values,
+                     int64_t position, int64_t window, int64_t dim, float *scores, float *y,
+                     int64_t y_stride, int level) {
     int has_tiles = level == SP_AVX2 || level == SP_AVX512;
     if (n < LEAST || n > MOST || dim > WIDEST || !has_tiles) {
         for (int64_t t = 0; t < n; t++) {
             int64_t first = first_of(position + t, window);
-            sp_attend(q + t * stride, keys + first * dim, values + first * dim,
-                      position + t + 1 - first, dim, scores, y + t * y_stride, level);
+            sp_attend(q + t * stride, keys, values, first, position + t + 1 - first, dim, scores,
+                      y + t * y_stride, level);
         }
         return;
     }
@@ -58,7 +67,7 @@ void sp_attend_block(const float *q, int64_t stride, int64_t n, const float *key
     int64_t width = (end - base + SP_TILE - 1) / SP_TILE * SP_TILE;
     memset(scores, 0, (size_t)(n * width) * sizeof(float));
     for (int64_t p = base; p < end; p += SP_TILE) {
-        turn(keys + p * dim, end - p < SP_TILE ? end - p : SP_TILE, dim, tile);
+        turn(keys, p, end - p < SP_TILE ? end - p : SP_TILE, dim, tile);
         sp_add_tile(tile, dim, q, stride, n, scores + p - base, width, SP_TILE, level);
     }
     float scale = 1.0f / sqrtf((float)dim);
@@ -73,7 +82,7 @@ void sp_attend_block(const float *q, int64_t stride, int64_t n, const float *key
     for (int64_t p = base; p < end; p += ROWS) {
         int64_t positions = end - p < ROWS ? end - p : ROWS;
         for (int64_t from = 0; from < dim; from += SP_TILE) {
-            collect(values + p * dim, positions, dim, from, tile);
+            collect(values, p, positions, dim, from, tile);
             sp_add_tile(tile, positions, scores + p - base, width, n, y + from, y_stride, dim - from,
                         level);
         }

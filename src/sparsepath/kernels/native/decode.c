@@ -45,7 +45,8 @@ typedef struct {
     const float *final_norm;
     const float *cosines, *sines; /* [capacity, head_dim / 2] */
     const sp_layer *layers;
-    float *keys, *values; /* [layers, kv heads, capacity, head_dim] */
+    void *keys, *values; /* [layers, kv heads, capacity, head_dim]: fp32, or 8 bits */
+    float *key_scales, *value_scales; /* of 8 bits, [layers, kv heads, capacity]; NULL: fp32 */
     float *scratch;
     sp_pool *pool;      /* NULL: one thread */
     int64_t bytes_read; /* of weights, summed over calls */
@@ -159,21 +160,29 @@ typedef struct {
     float *scores; /* [parts, room of a head] */
 } attention_t;
 
+/* Keys or values of one head. */
+static sp_past past_of(const sp_decoder *m, void *rows, float *scales, int64_t head) {
+    int64_t from = head * m->capacity;
+    sp_past past = {(float *)rows + from * m->head_dim, NULL};
+    if (scales) past.rows = (int8_t *)rows + from * m->head_dim, past.scales = scales + from;
+    return past;
+}
+
 /* The query heads that share a head of keys and values. */
 static void attend_group(const attention_t *a, int64_t h, float *scores) {
     sp_decoder *m = a->m;
     int64_t dim = m->head_dim, kv = m->n_kv_heads, group = m->n_heads / kv;
-    int64_t stride = (m->n_heads + 2 * kv) * dim, size = m->capacity * dim;
-    float *keys = m->keys + (a->layer * kv + h) * size;
-    float *values = m->values + (a->layer * kv + h) * size;
+    int64_t stride = (m->n_heads + 2 * kv) * dim;
+    sp_past keys = past_of(m, m->keys, m->key_scales, a->layer * kv + h);
+    sp_past values = past_of(m, m->values, m->value_scales, a->layer * kv + h);
     for (int64_t t = 0; t < a->n; t++) {
         int64_t position = a->position + t;
         const float *cosine = m->cosines + position * (dim / 2);
         const float *sine = m->sines + position * (dim / 2);
         float *qkv = a->qkv + t * stride, *key = qkv + (m->n_heads + h) * dim;
         rotate(cosine, sine, dim, key);
-        memcpy(keys + position * dim, key, (size_t)dim * sizeof(float));
-        memcpy(values + position * dim, key + kv * dim, (size_t)dim * sizeof(float));
+        sp_put(key, dim, position, keys);
+        sp_put(key + kv * dim, dim, position, values);
         for (int64_t q = h * group; q < (h + 1) * group; q++) rotate(cosine, sine, dim, qkv + q * dim);
     }
     for (int64_t q = h * group; q < (h + 1) * group; q++)

@@ -2,7 +2,7 @@
 
 #include "native.h"
 
-#define ABI 8
+#define ABI 9
 
 /* Raised whenever a function changes, so that an old library is not used by mistake. */
 SP_EXPORT int sp_abi(void) { return ABI; }

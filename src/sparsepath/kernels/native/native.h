@@ -66,16 +66,29 @@ void sp_norm(const float *x, const float *weight, int64_t n, double eps, float *
 /* Scores, times a scale, become e^(score - the highest); their sum is given. */
 float sp_softmax(float *scores, int64_t n, float scale, int level);
 
-/* One query over n positions; `scores` has room for as many. */
-void sp_attend(const float *q, const float *keys, const float *values, int64_t n, int64_t dim,
+/* Keys or values of one head, a row a position. */
+typedef struct {
+    void *rows;    /* fp32, or 8 bits where there are scales */
+    float *scales; /* one a position; NULL: fp32 */
+} sp_past;
+
+/* Keep a key or a value at its position. */
+void sp_put(const float *x, int64_t dim, int64_t position, sp_past past);
+
+/* One query over n positions from one on; `scores` has room for as many. */
+void sp_attend(const float *q, sp_past keys, sp_past values, int64_t first, int64_t n, int64_t dim,
                float *scores, float *y, int level);
+
+/* The same of keys and values of 8 bits. */
+void sp_attend_bytes(const float *q, sp_past keys, sp_past values, int64_t first, int64_t n,
+                     int64_t dim, float *scores, float *y, int level);
 
 /* One head of n queries, the first at `position`; each sees the positions up to its own, the last
  * `window` of them where that is not 0. Queries lie `stride` apart, what becomes of them
  * `y_stride`; `scores` has room for sp_attend_room(n, positions) floats. */
-void sp_attend_block(const float *q, int64_t stride, int64_t n, const float *keys,
-                     const float *values, int64_t position, int64_t window, int64_t dim,
-                     float *scores, float *y, int64_t y_stride, int level);
+void sp_attend_block(const float *q, int64_t stride, int64_t n, sp_past keys, sp_past values,
+                     int64_t position, int64_t window, int64_t dim, float *scores, float *y,
+                     int64_t y_stride, int level);
 
 int64_t sp_attend_room(int64_t n, int64_t positions);
 

@@ -139,9 +139,15 @@ float sp_softmax(float *scores, int64_t n, float scale, int level) {
     return CALL(softmax, level, scores, n, scale);
 }
 
-void sp_attend(const float *q, const float *keys, const float *values, int64_t n, int64_t dim,
+void sp_attend(const float *q, sp_past keys, sp_past values, int64_t first, int64_t n, int64_t dim,
                float *scores, float *y, int level) {
-    CALL(attend, level, q, keys, values, n, dim, scores, y);
+    if (keys.scales) {
+        sp_attend_bytes(q, keys, values, first, n, dim, scores, y, level);
+        return;
+    }
+    const float *key = (const float *)keys.rows + first * dim;
+    const float *value = (const float *)values.rows + first * dim;
+    CALL(attend, level, q, key, value, n, dim, scores, y);
 }
 
 void sp_gate(const float *gate, const float *up, int64_t n, float *y, int level) {

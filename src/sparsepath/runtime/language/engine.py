@@ -300,7 +300,14 @@ class Engine:
         Raises:
             ConfigError: if the model was not trained on so many.
         """
-        return Cache(self.shape, capacity, steering=self._steering, n_prompt=n_prompt, trace=trace)
+        return Cache(
+            self.shape,
+            capacity,
+            steering=self._steering,
+            n_prompt=n_prompt,
+            trace=trace,
+            kept="int8" if self.weights.form in ("int8", "int4") else "fp32",
+        )
 
     def read(self, tokens: list[int], cache: Cache, n_logits: int) -> Floats:
         """Read tokens after those in a cache.

@@ -56,7 +56,11 @@ SIZES = (
 )
 """Integers of a `Shape`, in the order of the native code."""
 
-ADDRESSES = ("final_norm", "cosines", "sines", "layers", "keys", "values", "scratch", "pool")
+ADDRESSES = (
+    *("final_norm", "cosines", "sines", "layers"),
+    *("keys", "values", "key_scales", "value_scales"),
+    *("scratch", "pool"),
+)
 """In its order."""
 
 
@@ -138,6 +142,8 @@ class NativePass:
             ("scratch", self._scratch),
         ):
             setattr(decoder, name, array.ctypes.data)
+        scales = (None, None) if cache.scales is None else [s.ctypes.data for s in cache.scales]
+        decoder.key_scales, decoder.value_scales = scales
         self._trace(cache)
         ids = np.ascontiguousarray(tokens, dtype=np.int32)
         logits = np.empty((n_logits, shape.vocabulary), np.float32)

@@ -107,9 +107,8 @@ def _attend(
     inner = qkv.reshape(n, -1, dim)
     q, k, v = np.split(inner, [shape.n_heads, shape.n_heads + kv], axis=1)
     start, end = cache.length, cache.length + n
-    cache.keys[number, :, start:end] = _turn(k, turned).transpose(1, 0, 2)
-    cache.values[number, :, start:end] = v.transpose(1, 0, 2)
-    keys, values = cache.keys[number, :, :end], cache.values[number, :, :end]
+    cache.write(number, _turn(k, turned).transpose(1, 0, 2), v.transpose(1, 0, 2))
+    keys, values = cache.read(number, end)
     # [KV, group, T, dim] by [KV, 1, dim, P]
     grouped = _turn(q, turned).reshape(n, kv, -1, dim).transpose(1, 2, 0, 3)
     scores = grouped @ keys[:, None].transpose(0, 1, 3, 2) / np.sqrt(np.float32(dim))
