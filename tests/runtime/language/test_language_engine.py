@@ -34,7 +34,7 @@ from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.engine import Engine, Written
 from sparsepath.runtime.language.plain import PlainPass
 from sparsepath.runtime.language.shape import read_shape
-from sparsepath.runtime.language.weights import read_weights
+from sparsepath.runtime.language.weights_file import read_weights
 
 VOCABULARY, CONTEXT = 301, 96
 SIZES: dict[str, Any] = {

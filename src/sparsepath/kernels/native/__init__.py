@@ -11,7 +11,7 @@ from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 
-ABI = 9
+ABI = 10
 """Version of the functions; a library of another one is not used."""
 
 NO_MEMORY = 2

@@ -125,10 +125,27 @@ static void multiply(sp_decoder *m, const sp_matrix *matrix, const few_t *few, f
     m->bytes_read += few->n * (matrix->row_bytes + (matrix->scales ? 4 : 0));
 }
 
+/* Entries of inputs that have two rows count for both; there is room for a few more. */
+static void double_entries(const sp_matrix *matrix, few_t *few) {
+    int64_t n = few->n, first = matrix->n_in - matrix->n_doubled;
+    for (int64_t j = 0; j < matrix->n_doubled; j++) {
+        int64_t from = 0, to = n;
+        while (from < to) {
+            int64_t middle = (from + to) / 2;
+            if (few->indices[middle] < matrix->doubled[j]) from = middle + 1;
+            else to = middle;
+        }
+        if (from == n || few->indices[from] != matrix->doubled[j]) continue;
+        few->values[few->n] = few->values[from];
+        few->indices[few->n++] = (int32_t)(first + j);
+    }
+}
+
 /* Several tokens, each with its own entries, or x written anew where a dense product is faster. */
-static void multiply_all(sp_decoder *m, const sp_matrix *matrix, const few_t *few, int64_t n,
-                         float *x, float *y) {
+static void multiply_all(sp_decoder *m, const sp_matrix *matrix, few_t *few, int64_t n, float *x,
+                         float *y) {
     int64_t total = 0, width = matrix->n_in;
+    for (int64_t t = 0; t < n; t++) double_entries(matrix, few + t);
     for (int64_t t = 0; t < n; t++) total += few[t].n;
     if (!sp_is_dense_faster(matrix, n, total, (int)m->level)) {
         for (int64_t t = 0; t < n; t++) multiply(m, matrix, few + t, y + t * matrix->n_out);

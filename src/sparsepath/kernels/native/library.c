@@ -2,7 +2,7 @@
 
 #include "native.h"
 
-#define ABI 9
+#define ABI 10
 
 /* Raised whenever a function changes, so that an old library is not used by mistake. */
 SP_EXPORT int sp_abi(void) { return ABI; }

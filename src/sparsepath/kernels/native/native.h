@@ -38,6 +38,8 @@ typedef struct {
     int64_t n_in, n_out;
     int64_t row_bytes; /* from one row to the next */
     int64_t kind;
+    const int32_t *doubled; /* inputs that the last rows belong to as well, ascending */
+    int64_t n_doubled;      /* at most 8 */
 } sp_matrix;
 
 /* y = bias + the sum of some rows, each times its value. */

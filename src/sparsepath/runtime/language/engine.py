@@ -32,7 +32,7 @@ from sparsepath.runtime.language.policed import Policed
 from sparsepath.runtime.language.ranges import read_ranges
 from sparsepath.runtime.language.sampling import choose
 from sparsepath.runtime.language.tracing import Trace
-from sparsepath.runtime.language.weights import read_weights
+from sparsepath.runtime.language.weights_file import read_weights
 from sparsepath.runtime.text import read_tokenizer
 from sparsepath.trace.edits import Program, compiled
 from sparsepath.trace.ranges import Ranges, check_strengths

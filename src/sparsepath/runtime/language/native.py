@@ -26,6 +26,8 @@ class _Matrix(ctypes.Structure):
         ("n_out", _Int),
         ("row_bytes", _Int),
         ("kind", _Int),
+        ("doubled", _Pointer),
+        ("n_doubled", _Int),
     )
 
 
@@ -207,6 +209,8 @@ class NativePass:
             matrix.n_outputs,
             rows.strides[0],
             KINDS[matrix.form],
+            None if matrix.doubled is None else self._address(matrix.doubled),
+            0 if matrix.doubled is None else len(matrix.doubled),
         )
 
     def _address(self, array: NDArray[Any]) -> int:

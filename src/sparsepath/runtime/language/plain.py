@@ -12,11 +12,48 @@ from sparsepath.artifacts.neuron import Site
 from sparsepath.kernels.by_input import Floats
 from sparsepath.runtime.language.cache import Cache
 from sparsepath.runtime.language.shape import Shape, rotations
-from sparsepath.runtime.language.weights import Matrix, Weights
+from sparsepath.runtime.language.weights import Layer, Matrix, Weights
 from sparsepath.trace.edits import Where, edited
 
 Tap = Callable[[int, Site, Floats], None]
 """Is told layer, site and hidden states, [T, width], after TopK and edits."""
+
+
+class LayerPass:
+    """Runs layers one after the other on the tokens after those in a cache."""
+
+    def __init__(
+        self, shape: Shape, tokens: NDArray[np.int32], cache: Cache, tap: Tap | None = None
+    ) -> None:
+        """Take the tokens, which the cache has room for, and who looks on."""
+        start, n = cache.length, len(tokens)
+        self._shape, self._cache, self._tap = shape, cache, tap
+        cosines, sines = (part[start:] for part in rotations(shape, start + n))
+        self._turned = cosines, sines
+        self._where = Where(np.arange(start, start + n), tokens, cache.n_prompt, {})
+
+    def run(self, x: Floats, number: int, layer: Layer) -> Floats:
+        """Run a layer on hidden states, [T, D]."""
+        shape, cache = self._shape, self._cache
+        spots = {} if cache.steering is None else cache.steering.spots
+
+        def site(name: Site, hidden: Floats) -> Floats:
+            hidden = sparse(hidden, shape.kept(name, number), shape, name)
+            if (edits := spots.get((number, name))) is not None:
+                hidden = edited(hidden, edits, self._where)
+            if cache.trace is not None:
+                cache.trace.note(number, name, hidden, cache.length)
+            if self._tap is not None:
+                self._tap(number, name, hidden)
+            return hidden
+
+        normed = site("attn_in", _norm(x, layer.attn_norm, shape.eps))
+        heads = _attend(_times(normed, layer.qkv), number, shape, cache, self._turned)
+        x = x + _times(site("attn_out", heads), layer.out)
+        normed = site("mlp_in", _norm(x, layer.mlp_norm, shape.eps))
+        gate, up = np.split(_times(normed, layer.gate_up), 2, axis=1)
+        x = x + _times(site("mlp_hidden", _silu(gate) * up), layer.down)
+        return site("block_out", x)
 
 
 class PlainPass:
@@ -38,41 +75,14 @@ class PlainPass:
         Returns:
             Logits, [n_logits, V].
         """
-        weights, shape = self._weights, self._weights.shape
-        start, n = cache.length, len(tokens)
-        cosines, sines = (part[start:] for part in rotations(shape, start + n))
+        weights, n = self._weights, len(tokens)
+        layers = LayerPass(weights.shape, tokens, cache, self._tap)
         x_TD = _rows(weights.embedding, tokens)
-        where = Where(np.arange(start, start + n), tokens, cache.n_prompt, {})
-        for number in range(shape.n_layers):
-            x_TD = self._layer(x_TD, number, cache, (cosines, sines), where)
+        for number, layer in enumerate(weights.layers):
+            x_TD = layers.run(x_TD, number, layer)
         cache.advance(tokens)
-        final = _norm(x_TD[n - n_logits :], weights.final_norm, shape.eps)
+        final = _norm(x_TD[n - n_logits :], weights.final_norm, weights.shape.eps)
         return _times(final, weights.head)
-
-    def _layer(
-        self, x: Floats, number: int, cache: Cache, turned: tuple[Floats, Floats], where: Where
-    ) -> Floats:
-        """Run one block."""
-        shape, layer = self._weights.shape, self._weights.layers[number]
-        spots = {} if cache.steering is None else cache.steering.spots
-
-        def site(name: Site, hidden: Floats) -> Floats:
-            hidden = sparse(hidden, shape.kept(name, number), shape, name)
-            if (edits := spots.get((number, name))) is not None:
-                hidden = edited(hidden, edits, where)
-            if cache.trace is not None:
-                cache.trace.note(number, name, hidden, cache.length)
-            if self._tap is not None:
-                self._tap(number, name, hidden)
-            return hidden
-
-        normed = site("attn_in", _norm(x, layer.attn_norm, shape.eps))
-        heads = _attend(_times(normed, layer.qkv), number, shape, cache, turned)
-        x = x + _times(site("attn_out", heads), layer.out)
-        normed = site("mlp_in", _norm(x, layer.mlp_norm, shape.eps))
-        gate, up = np.split(_times(normed, layer.gate_up), 2, axis=1)
-        x = x + _times(site("mlp_hidden", _silu(gate) * up), layer.down)
-        return site("block_out", x)
 
 
 def sparse(x: Floats, k: int, shape: Shape, site: Site) -> Floats:
