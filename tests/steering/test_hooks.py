@@ -102,7 +102,7 @@ def test_greedy_tokens_are_the_same_also_of_a_padded_batch(
 
 
 def test_token_by_token_is_the_same_as_at_once(random_models: ModelFolders) -> None:
-    engine, ids = Engine(random_models("sparse"), form="int8"), _ids(33)
+    engine, ids = Engine(random_models("sparse"), form="bf16"), _ids(33)
     with engine.steered(*EDITS["while another fires"], "L00/8=2@5:30", unsafe_strength=True):
         whole = engine.logits(ids)
         cache, found = engine.cache(33), []
