@@ -90,8 +90,6 @@ def generate_command(  # noqa: PLR0913 - options
     )
     if engine.notice:
         click.echo(f"note: {engine.notice}", err=True)
-    if form == "int4":
-        click.echo(f"note: {FEW_BITS}: sparsepath evaluate {model} TEXT --form int4", err=True)
     facts, pieces = Written(), []
     trace = None if trace_file is None else Trace()
     with engine.steered(*steer, is_dense_allowed=dense_sites, unsafe_strength=unsafe_strength):
@@ -163,7 +161,6 @@ def _standing(
     return found
 
 
-FEW_BITS = "4 bits ruin most models that were not trained for them; see what they cost"
 _ENDINGS: dict["Ending", str] = {
     "end": "the text is finished",
     "stop": "a stop string came",
