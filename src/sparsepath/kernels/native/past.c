@@ -14,6 +14,7 @@
 #define WIDEST 512       /* entries whose products of 15 and 7 bits fit 31 */
 #define NEAREST 12582912 /* 1.5 * 2^23: a float beyond it has no room for a fraction */
 #define AT_ONCE 8        /* positions */
+#define AHEAD 4096       /* bytes that are asked for before they are needed */
 
 typedef struct {
     int16_t entries[WIDEST];
@@ -80,6 +81,9 @@ ALWAYS void add_body(const float *shares, const int8_t *values, int64_t n, int64
 
 #define AVX2 __attribute__((target("avx2,fma")))
 
+/* Rows lie one behind the other, but what fetches ahead by itself stops at the end of a page. */
+static inline void ask(const int8_t *at) { _mm_prefetch((const char *)at, _MM_HINT_T0); }
+
 /* Sums of eight vectors of eight numbers. */
 AVX2 static inline __m256i sums_of(const __m256i *a) {
     __m256i low = _mm256_hadd_epi32(_mm256_hadd_epi32(a[0], a[1]), _mm256_hadd_epi32(a[2], a[3]));
@@ -93,6 +97,7 @@ AVX2 static void scores_avx2(const query_t *query, const int8_t *keys, const flo
     int64_t p = 0;
     for (; dim % 16 == 0 && p + AT_ONCE <= n; p += AT_ONCE) {
         const int8_t *row = keys + p * dim;
+        for (int64_t i = 0; i < AT_ONCE * dim; i += 64) ask(row + AHEAD + i);
         __m256i sums[AT_ONCE];
         for (int r = 0; r < AT_ONCE; r++) sums[r] = _mm256_setzero_si256();
         for (int64_t i = 0; i < dim; i += 16) {
@@ -109,24 +114,33 @@ AVX2 static void scores_avx2(const query_t *query, const int8_t *keys, const flo
     scores_body(query, keys + p * dim, scales + p, n - p, dim, scores + p);
 }
 
-/* 32 entries stay in registers for all positions. */
+/* Some entries, eight to a vector, stay in registers for all positions. */
+#define DEFINE_ADD(NAME, VECTORS)                                                                  \
+    AVX2 static void NAME(const float *shares, const int8_t *values, int64_t n, int64_t dim,       \
+                          float *y) {                                                              \
+        __m256 sums[VECTORS];                                                                      \
+        for (int q = 0; q < VECTORS; q++) sums[q] = _mm256_setzero_ps();                           \
+        for (int64_t p = 0; p < n; p++) {                                                          \
+            const int8_t *row = values + p * dim;                                                  \
+            ask(row + AHEAD);                                                                      \
+            __m256 share = _mm256_set1_ps(shares[p]);                                              \
+            _Pragma("GCC unroll 8") for (int q = 0; q < VECTORS; q++) {                            \
+                __m128i bytes = _mm_loadl_epi64((const __m128i *)(row + 8 * q));                   \
+                __m256 entries = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));                  \
+                sums[q] = _mm256_fmadd_ps(share, entries, sums[q]);                                \
+            }                                                                                      \
+        }                                                                                          \
+        for (int q = 0; q < VECTORS; q++) _mm256_storeu_ps(y + 8 * q, sums[q]);                    \
+    }
+
+DEFINE_ADD(add_64, 8)
+DEFINE_ADD(add_32, 4)
+
 AVX2 static void add_avx2(const float *shares, const int8_t *values, int64_t n, int64_t dim,
                           float *y) {
     int64_t from = 0;
-    for (; from + 32 <= dim; from += 32) {
-        __m256 sums[4];
-        for (int q = 0; q < 4; q++) sums[q] = _mm256_setzero_ps();
-        for (int64_t p = 0; p < n; p++) {
-            const int8_t *row = values + p * dim + from;
-            __m256 share = _mm256_set1_ps(shares[p]);
-            _Pragma("GCC unroll 4") for (int q = 0; q < 4; q++) {
-                __m128i bytes = _mm_loadl_epi64((const __m128i *)(row + 8 * q));
-                __m256 entries = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
-                sums[q] = _mm256_fmadd_ps(share, entries, sums[q]);
-            }
-        }
-        for (int q = 0; q < 4; q++) _mm256_storeu_ps(y + from + 8 * q, sums[q]);
-    }
+    for (; from + 64 <= dim; from += 64) add_64(shares, values + from, n, dim, y + from);
+    for (; from + 32 <= dim; from += 32) add_32(shares, values + from, n, dim, y + from);
     if (from < dim) add_body(shares, values, n, dim, from, y);
 }
 

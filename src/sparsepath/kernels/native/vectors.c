@@ -9,6 +9,7 @@
 #include "weight.h"
 
 #define LANES 16
+#define AHEAD 1024 /* entries that are asked for before they are needed */
 #define AT_ONCE 4 /* positions whose keys or values are read together */
 
 /* Bring numbers to where `exponential` is right. In a loop of its own: beside it, compilers make
@@ -78,15 +79,25 @@ ALWAYS float softmax_body(float *scores, int64_t n, float scale) {
     return rest + total_of(lanes);
 }
 
+/* Ask for what lies some way behind n entries: what fetches ahead by itself stops at the end of a
+ * page. */
+ALWAYS void ask(const float *at, int64_t n) {
+    for (int64_t i = 0; i < n; i += LANES) __builtin_prefetch(at + AHEAD + i);
+}
+
 ALWAYS void attend_body(const float *restrict q, const float *restrict keys,
                         const float *restrict values, int64_t n, int64_t dim,
                         float *restrict scores, float *restrict y) {
-    for (int64_t p = 0; p < n; p++) scores[p] = dot(q, keys + p * dim, dim);
+    for (int64_t p = 0; p < n; p++) {
+        ask(keys + p * dim, dim);
+        scores[p] = dot(q, keys + p * dim, dim);
+    }
     float share = 1.0f / softmax_body(scores, n, 1.0f / sqrtf((float)dim));
     memset(y, 0, (size_t)dim * sizeof(float));
     int64_t p = 0;
     for (; p + AT_ONCE <= n; p += AT_ONCE) {
         const float *v = values + p * dim;
+        ask(v, AT_ONCE * dim);
         float a = scores[p] * share, b = scores[p + 1] * share;
         float c = scores[p + 2] * share, d = scores[p + 3] * share;
         for (int64_t i = 0; i < dim; i++)
