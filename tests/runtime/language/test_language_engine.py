@@ -224,6 +224,19 @@ def test_token_by_token_is_the_same_as_at_once(folder: Path) -> None:
         assert cache.length == 33
 
 
+def test_what_cannot_be_read_is_refused_and_nothing_is_lost(folder: Path) -> None:
+    engine = Engine(folder, form="fp32")
+    cache = engine.cache(3)
+    engine.read([1, 2], cache, 1)
+    with pytest.raises(ConfigError, match="4 tokens in a cache for 3"):
+        engine.read([1, 2], cache, 1)
+    for tokens, told in (([], "no tokens"), ([1, VOCABULARY], "1 to 301"), ([-1], "-1 to -1")):
+        with pytest.raises(DataError, match=told):
+            engine.read(tokens, cache, 1)
+    assert cache.length == 2
+    np.testing.assert_allclose(engine.read([7], cache, 1), engine.logits([1, 2, 7])[-1:], atol=2e-5)
+
+
 def test_a_sparse_model_reads_its_share_of_the_weights(tmp_path: Path) -> None:
     read = {}
     for name in ("llama", "all sites"):

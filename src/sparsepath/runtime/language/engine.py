@@ -319,7 +319,22 @@ class Engine:
 
         Returns:
             [n_logits, vocabulary].
+
+        Raises:
+            ConfigError: if the cache has no room for them.
+            DataError: if there are none, or one is not of the vocabulary.
         """
+        if not tokens or min(tokens) < 0 or max(tokens) >= self.shape.vocabulary:
+            told = f"tokens from {min(tokens)} to {max(tokens)}" if tokens else "no tokens"
+            raise DataError(
+                f"{told}; the model knows 0 to {self.shape.vocabulary - 1}",
+                hint="encode the text with this model's tokenizer: engine.encode(text)",
+            )
+        if (length := cache.length + len(tokens)) > cache.capacity:
+            raise ConfigError(
+                f"{length} tokens in a cache for {cache.capacity}",
+                hint="make room for all of them: engine.cache(capacity)",
+            )
         return self._pass.run(np.array(tokens, np.int32), cache, n_logits)
 
     def score(self, text: str, *, length: int | None = None) -> Score:
