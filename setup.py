@@ -46,6 +46,7 @@ setup(
                     "library",
                     "topk",
                     "gather",
+                    "whole",
                     "dense",
                     "pool",
                     "split",

@@ -50,10 +50,11 @@ def test_every_format_gives_the_product_of_its_own_weights(
     weight, bias, values, indices = made(n_in, n_out, rows, k)
     stored = store(weight, form)
     assert stored.dense().shape == weight.shape
+    most = 5e-4 if form == "int8" else 1e-4  # see `test_whole.py`
     for added in (bias, None):
         found = sparse_linear(values, indices, stored, added, level=way)
         wanted = reference.sparse_linear(values, indices, stored.dense(), added)
-        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(found, wanted, atol=most, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

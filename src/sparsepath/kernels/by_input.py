@@ -20,6 +20,9 @@ KINDS: dict[Form, int] = {"fp32": 0, "bf16": 1, "int8": 2, "int4": 3}
 TOP = 127
 """Largest stored integer of 8 bits."""
 
+LINE = 64
+"""Bytes of a line of the processor's cache."""
+
 
 def stored(weight: Floats, form: Form) -> tuple[NDArray[Any], Floats | None]:
     """Store a matrix [inputs, outputs]; integers are rounded to the nearest, bf16 as its bits.
@@ -41,7 +44,17 @@ def stored(weight: Floats, form: Form) -> tuple[NDArray[Any], Floats | None]:
     if form == "int4":
         return packed(weight), None
     scales = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny) / np.float32(TOP)
-    return np.clip(np.rint(weight / scales[:, None]), -TOP, TOP).astype(np.int8), scales
+    rows = _at_line(weight.shape)
+    np.clip(np.rint(weight / scales[:, None]), -TOP, TOP, out=rows, casting="unsafe")
+    return rows, scales
+
+
+def _at_line(shape: tuple[int, ...]) -> NDArray[np.int8]:
+    """Give room that begins with a line of the cache, so that no load of a row touches two."""
+    size = int(np.prod(shape))
+    room = np.empty(size + LINE, np.int8)
+    first = -room.ctypes.data % LINE
+    return room[first : first + size].reshape(shape)
 
 
 def written_out(rows: NDArray[Any], scales: Floats | None, form: Form, n_outputs: int) -> Floats:

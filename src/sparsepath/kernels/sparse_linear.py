@@ -91,6 +91,10 @@ def sparse_linear(
 ) -> Float[Tensor, "*rows outputs"]:
     """Multiply rows that are zero but for k entries with a matrix. Not differentiable.
 
+    Sums are fp32. Of 8 bits, entry times scale is rounded to 1/32,767 of the largest among eight
+    neighbours (an entry more than eight times the mean to a billionth of itself), so that eight
+    rows add up as whole numbers: a hundredth of what 8 bits themselves lose, or less.
+
     Args:
         values: the entries, fp32, on the CPU.
         indices: where they stand in their row; of the same shape.

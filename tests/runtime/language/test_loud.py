@@ -107,13 +107,16 @@ def test_floating_numbers_need_no_second_row(folder: Path, form: Any) -> None:
 def test_native_code_and_numpy_read_second_rows_alike(
     folder: Path, form: Any, threads: int
 ) -> None:
-    wanted = _logits(folder, form)
+    exact, wanted = _logits(folder, "fp32"), _logits(folder, form)
     for level in range(int(best_level() or 0) + 1):
         engine = Engine(folder, form=form, level=Level(level), threads=threads)
         cache = Cache(engine.shape, 60)
         parts = [IDS[:30], *IDS[30:].reshape(-1, 1)]  # together, and one by one
         found = [engine.read(part.tolist(), cache, len(part)) for part in parts]
-        np.testing.assert_allclose(np.concatenate(found), wanted, atol=1e-4)
+        change = np.concatenate(found) - wanted
+        # The loud neuron makes thousands of times as much of the last bit of a factor.
+        assert np.abs(change).max() < 6e-3
+        assert np.std(change) < 4e-3 * np.std(wanted - exact)
 
 
 def test_a_kept_file_has_the_second_rows(folder: Path) -> None:

@@ -1,8 +1,9 @@
 /* Products of a sparse vector with a matrix whose rows lie by input: y = bias + sum v_i W[i, :].
  *
  * Only the rows of entries that are not zero are read. Rows are fp32, bf16, integers of 8 bits with
- * one scale a row, which is folded into v_i, or blocks of 4 bits (weight.h). Sums are fp32, in the order of the entries
- * by groups of four rows, so that the output is read and written once for four rows.
+ * one scale a row, which is folded into v_i (whole.c does those where it can), or blocks of 4 bits
+ * (weight.h). Sums are fp32, in the order of the entries by groups of four rows, so that the output
+ * is read and written once for four rows.
  */
 
 #include <stdint.h>
@@ -297,6 +298,7 @@ static void group_neon(const void *const *rows, const void *const *next, const f
 
 void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *indices, int64_t k,
                  float *y, int level) {
+    if (matrix->kind == SP_I8 && sp_multiply_bytes(matrix, values, indices, k, y, level)) return;
     void (*group)(const void *const *, const void *const *, const float *, int, int, int64_t,
                   float *) = group_plain;
 #ifdef SP_X86

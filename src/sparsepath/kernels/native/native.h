@@ -46,6 +46,11 @@ typedef struct {
 void sp_multiply(const sp_matrix *matrix, const float *values, const int32_t *indices, int64_t k,
                  float *y, int level);
 
+/* The same of rows of 8 bits, where there is an instruction set for it and values are usual
+ * numbers; gives whether that is so. */
+int sp_multiply_bytes(const sp_matrix *matrix, const float *values, const int32_t *indices,
+                      int64_t k, float *y, int level);
+
 /* y = bias + x W for n vectors, of which most entries are not zero; vectors lie `stride` apart, and
  * what becomes of them `y_stride`. */
 void sp_multiply_dense(const sp_matrix *matrix, const float *x, int64_t stride, int64_t n,
