@@ -228,8 +228,8 @@ int sp_is_dense_faster(const sp_matrix *matrix, int64_t n, int64_t entries, int 
         float share, once; /* of all inputs of a vector; of all inputs, for writing out */
     } levels[][4] = {
         [SP_PLAIN] = {{.10f, 1.0f}, {.10f, 1.0f}, {.07f, 1.0f}, {.07f, 1.0f}},
-        [SP_AVX2] = {{.16f, 2.2f}, {.35f, 2.5f}, {.48f, 3.2f}, {.33f, 1.3f}},
-        [SP_AVX512] = {{.09f, 1.9f}, {.19f, 3.2f}, {.30f, 4.5f}, {.29f, 1.9f}},
+        [SP_AVX2] = {{.16f, 2.2f}, {.35f, 2.5f}, {.70f, 2.6f}, {.33f, 1.3f}},
+        [SP_AVX512] = {{.09f, 1.9f}, {.19f, 3.2f}, {.60f, 3.5f}, {.29f, 1.9f}},
         [SP_NEON] = {{.12f, 1.5f}, {.12f, 1.5f}, {.12f, 1.5f}, {.12f, 1.5f}}, /* assumed */
     };
     float inputs = levels[level][matrix->kind].share * (float)n + levels[level][matrix->kind].once;
